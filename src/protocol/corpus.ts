@@ -1,0 +1,175 @@
+/** A half-open range `[start, end)` of UTF-16 code units in a stored document's text. */
+export type Span = readonly [start: number, end: number]
+
+/** Values that a document may carry and `where` may filter on. */
+export type MetadataValue = string | number | boolean | null
+export type Metadata = Readonly<Record<string, MetadataValue>>
+
+/** The document that a passage comes from, and the place in it. */
+export interface Source {
+  readonly id: string
+  readonly title: string
+  readonly url?: string
+  /** Page number from 1, where the document has pages. */
+  readonly page?: number
+  /** Titles of the sections that hold the passage, outermost first. */
+  readonly headings: readonly string[]
+  readonly metadata?: Metadata
+}
+
+/** One passage that a search found. `document.text.slice(...span) === text` always holds. */
+export interface Hit {
+  /** Id of the passage (chunk), unique within the corpus. */
+  readonly id: string
+  readonly text: string
+  /** Fused score: higher is better, comparable within one search only. */
+  readonly score: number
+  /** Rank in each leg that found it, from 1. */
+  readonly ranks: { readonly keyword?: number; readonly vector?: number }
+  readonly source: Source
+  readonly span: Span
+}
+
+/** A statement's source: the quoted text, where it stands, and whether it was found there. */
+export interface Citation {
+  /** Number of the citation within the answer, from 1. */
+  readonly index: number
+  readonly source: Source
+  /** Where the quote stands in the stored document. */
+  readonly span: Span
+  readonly quote: string
+  /** Whether the quote is, character for character, in the source at `span`. */
+  readonly verified: boolean
+  /** Which part of the answer it supports, in UTF-16 code units of the run's text. */
+  readonly answerSpan?: Span
+}
+
+/** A document as a caller gives it: a file, or text with what is known of it. */
+export type DocumentInput = Blob | TextDocument
+
+export interface TextDocument {
+  /** The text, or the bytes of a file in any kind that a parser knows. */
+  readonly text?: string | undefined
+  readonly data?: Blob | undefined
+  /** Stable id. @default from the url, else from the title or file name */
+  readonly id?: string | undefined
+  readonly title?: string | undefined
+  readonly url?: string | undefined
+  /** IANA media type of `text` or `data`. @default told from the content */
+  readonly mediaType?: string | undefined
+  readonly metadata?: Metadata | undefined
+}
+
+/** A document as it is stored. Spans of hits point into `text`. */
+export interface StoredDocument {
+  readonly id: string
+  readonly title: string
+  readonly url?: string
+  readonly text: string
+  readonly metadata: Metadata
+  /** Number of pages, where it has pages. */
+  readonly pages?: number
+}
+
+/** A row of `corpus.list()`. */
+export interface DocumentSummary {
+  readonly id: string
+  readonly title: string
+  readonly url?: string
+  readonly mediaType: string
+  readonly pages?: number
+  /** Number of chunks. */
+  readonly chunks: number
+  /** Size of the stored text in bytes of UTF-8. */
+  readonly bytes: number
+  /** Milliseconds since the epoch. */
+  readonly addedAt: number
+  readonly metadata: Metadata
+}
+
+/** What `corpus.add` reports while it works. */
+export interface AddProgress {
+  readonly type: 'reading' | 'embedding' | 'ready' | 'unchanged' | 'failed'
+  /** Which input it is about: its position in the list, from 0. */
+  readonly index: number
+  readonly title: string
+  /** The document's id, once known. */
+  readonly id?: string
+  /** Chunks embedded so far, and in all. */
+  readonly chunksDone?: number
+  readonly chunksTotal?: number
+  readonly pages?: number
+  /** Why this document failed. The others go on. */
+  readonly error?: { readonly code: string; readonly message: string; readonly hint: string }
+}
+
+export interface AddResult {
+  /** Ids of the documents that are in the corpus now, in input order. */
+  readonly ids: readonly string[]
+  /** Numbers of documents that were new, changed, and already there. */
+  readonly added: number
+  readonly updated: number
+  readonly unchanged: number
+  readonly failed: readonly {
+    readonly title: string
+    readonly code: string
+    readonly message: string
+    readonly hint: string
+  }[]
+}
+
+/** An add in progress: read it for progress, or await it for the result. It starts at once either way. */
+export interface AddRun extends AsyncIterable<AddProgress>, PromiseLike<AddResult> {}
+
+/** Which legs a search uses. */
+export type SearchMode = 'hybrid' | 'keyword' | 'vector'
+
+export interface SearchOptions {
+  /** How many hits at most. @default 10 */
+  readonly topK?: number | undefined
+  /** @default 'hybrid' */
+  readonly mode?: SearchMode | undefined
+  /** Only documents whose metadata has these values. */
+  readonly where?: Metadata | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface CorpusOptions {
+  /** Longest chunk, in tokens of the embedding model. @default 256 */
+  readonly chunkTokens?: number | undefined
+  /** Tokens that neighbouring chunks share. @default 32 */
+  readonly overlapTokens?: number | undefined
+}
+
+export interface CorpusStats {
+  readonly documents: number
+  readonly chunks: number
+  /** Bytes kept for this corpus: texts, vectors and index. */
+  readonly bytes: number
+  /** Numbers in a vector; 0 while there is no embedding model. */
+  readonly dimensions: number
+  /** Id of the embedding model, or null where only keywords are searched. */
+  readonly embedder: string | null
+  /** Chunks that still wait for a vector (they are found by keyword). */
+  readonly pendingVectors: number
+}
+
+/** Documents that can be searched. Everything in it stays on the device. */
+export interface Corpus {
+  readonly name: string
+  /** Adds documents; an unchanged one costs nothing, a changed one replaces the old. */
+  add(input: DocumentInput | readonly DocumentInput[], options?: { readonly signal?: AbortSignal | undefined }): AddRun
+  /** The best passages for a query, best first. */
+  search(query: string, options?: SearchOptions): Promise<Hit[]>
+  /** The stored document, or undefined when there is none of that id. */
+  get(id: string): Promise<StoredDocument | undefined>
+  list(): Promise<DocumentSummary[]>
+  /** Removes a document; true when it was there. */
+  remove(id: string): Promise<boolean>
+  stats(): Promise<CorpusStats>
+  clear(): Promise<void>
+  /** The whole corpus as one file. */
+  export(): Promise<Blob>
+  /** Takes in a file that `export` wrote. */
+  import(file: Blob): Promise<AddResult>
+}
