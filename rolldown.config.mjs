@@ -1,0 +1,99 @@
+// How the library is bundled. Rolldown itself and not Vite's library mode: that one inlines WebAssembly as base64 and rewrites the
+// `new Worker(new URL(…, import.meta.url))` that a consumer's bundler must still find. See docs/decisions/2026-11-22-build.md.
+import { copyFileSync, mkdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, join } from 'node:path'
+
+const require = createRequire(import.meta.url)
+const packageFolder = (name) => {
+  const entry = require.resolve(name)
+  return entry.slice(0, entry.lastIndexOf(join('node_modules', name)) + join('node_modules', name).length)
+}
+
+const common = {
+  platform: 'browser',
+  // Without this condition ONNX Runtime's default build names its 27 MB wasm beside itself and every bundler ships it.
+  resolve: { conditionNames: ['onnxruntime-web-use-extern-wasm', 'import', 'module', 'browser', 'default'] },
+  transform: { target: 'es2022', define: { 'process.env.NODE_ENV': '"production"' } },
+}
+const output = {
+  format: 'es',
+  sourcemap: false,
+  hashCharacters: 'hex',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+  // Annotations such as `@vite-ignore` are for the consumer's bundler; licences are in THIRD-PARTY.md.
+  comments: { legal: false, annotation: true },
+}
+
+/** WebAssembly that workers fetch by their own address. */
+const copyAssets = {
+  name: 'copy-assets',
+  writeBundle() {
+    const runtime = join(packageFolder('onnxruntime-web'), 'dist')
+    const files = [
+      join(runtime, 'ort-wasm-simd-threaded.mjs'),
+      join(runtime, 'ort-wasm-simd-threaded.wasm'),
+      join(runtime, 'ort-wasm-simd-threaded.asyncify.mjs'),
+      join(runtime, 'ort-wasm-simd-threaded.asyncify.wasm'),
+      join(packageFolder('@wllama/wllama'), 'esm', 'wasm', 'wllama.wasm'),
+    ]
+    mkdirSync('dist/workers', { recursive: true })
+    for (const file of files) copyFileSync(file, join('dist/workers', basename(file)))
+  },
+}
+
+/** The page's entries. Not mangled: a consumer's bundler looks for the name `Worker`. */
+const page = {
+  ...common,
+  input: { index: 'src/index.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
+  output: { ...output, minify: { compress: true, mangle: false, codegen: true }, dir: 'dist' },
+}
+
+const workers = {
+  ...common,
+  input: {
+    'llm.worker': 'workers/llm.worker.ts',
+    'retrieval.worker': 'workers/retrieval.worker.ts',
+    'parse.worker': 'workers/parse.worker.ts',
+  },
+  plugins: [copyAssets],
+  output: { ...output, minify: { compress: true, mangle: false, codegen: true }, dir: 'dist/workers' },
+}
+
+/** One self-contained file an engine: workers reach it by address, so that no consumer's bundler inlines megabytes into a worker. */
+const engines = ['web-llm', 'wllama', 'transformers'].map((name) => ({
+  ...common,
+  input: { [`engine-${name}`]: `workers/engine-${name}.ts` },
+  output: { ...output, minify: true, dir: 'dist/workers', codeSplitting: false },
+}))
+
+/** In a classic script there is no `import.meta`, and a relative `import()` has no base: both get the script's own address. */
+const scriptAddress = {
+  name: 'script-address',
+  resolveId: (id, _importer, { kind }) => (kind === 'dynamic-import' ? { id, external: true } : undefined),
+  transform: (code) =>
+    code.includes('import.meta.url') ? code.replaceAll('import.meta.url', '__alcoveUrl') : undefined,
+  renderChunk: (code) =>
+    code.replace(
+      /\bimport\(\s*(["'`])(\.[^"'`]+)\1\s*\)/g,
+      (_all, _quote, id) => `import(new URL("${id}",__alcoveUrl).href)`,
+    ),
+}
+
+/** The script-tag build, from the finished page entry: its lazy chunks are the same files. */
+export const script = {
+  ...common,
+  input: 'dist/index.js',
+  plugins: [scriptAddress],
+  output: {
+    format: 'iife',
+    name: 'Alcove',
+    exports: 'named',
+    minify: true,
+    file: 'dist/alcove.iife.js',
+    intro: 'const __alcoveUrl=document.currentScript&&document.currentScript.src||location.href;',
+  },
+}
+
+export default [page, workers, ...engines]

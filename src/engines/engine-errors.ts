@@ -1,0 +1,46 @@
+import { AlcoveError, type AlcoveErrorCode, isAlcoveError, toAlcoveError } from '../protocol/error.js'
+
+/** What engines say, and what it means. The first that fits decides. */
+const MEANINGS: readonly { readonly pattern: RegExp; readonly code: AlcoveErrorCode; readonly what: string }[] = [
+  {
+    pattern: /device (?:was |is )?lost|device lost|GPU process|instance dropped|A valid external Instance reference/i,
+    code: 'device-lost',
+    what: 'the GPU device was lost',
+  },
+  {
+    pattern:
+      /bad_alloc|out of memory|memory access out of bounds|Array buffer allocation failed|Invalid typed array length|failed to allocate|Cannot enlarge memory|OOM|Aborted\(|\bAborted\b|unreachable executed/i,
+    code: 'out-of-memory',
+    what: 'the model does not fit into the memory of this device',
+  },
+  {
+    pattern: /WebGPU|requestAdapter|requestDevice|GPUAdapter/i,
+    code: 'webgpu-unavailable',
+    what: 'WebGPU cannot be used here',
+  },
+]
+
+/**
+ * An `AlcoveError` for what an engine threw: out of memory, lost device and missing WebGPU are told by its words, anything
+ * else gets `code`. Engines throw strings, numbers (addresses of C++ exceptions) and errors; all are taken.
+ */
+export function translateEngineError(error: unknown, code: AlcoveErrorCode, doing: string): AlcoveError {
+  if (isAlcoveError(error)) return error
+  const text = error instanceof Error ? error.message : String(error)
+  if (typeof error === 'number') return outOfMemory(error, doing)
+  const meaning = MEANINGS.find(({ pattern }) => pattern.test(text))
+  if (meaning && (error as { name?: unknown } | null)?.name !== 'AbortError') {
+    return new AlcoveError(meaning.code, `${doing}: ${meaning.what} (${text})`, { cause: error })
+  }
+  return toAlcoveError(error, code, doing)
+}
+
+/** An uncaught C++ exception is thrown as its address; in these engines it is nearly always `std::bad_alloc`. */
+function outOfMemory(error: number, doing: string): AlcoveError {
+  return new AlcoveError('out-of-memory', `${doing}: the engine stopped with an exception (${error})`, { cause: error })
+}
+
+/** Whether the engine, and so the worker that it runs in, cannot be used again after this error. */
+export function isFatalToEngine(error: unknown): boolean {
+  return isAlcoveError(error, 'out-of-memory') || isAlcoveError(error, 'device-lost')
+}

@@ -1,0 +1,143 @@
+import { components, type IIndex, type InternalDocumentID, type SearchableType, type Tokenizer } from '@orama/orama'
+import { type Bm25Parameters, Postings } from './postings.js'
+import { createTopHeap } from './top-heap.js'
+
+/** What Orama's search has no parameter for. */
+export interface PostingsRequest {
+  /** Most rows wanted: a search that matches half the passages must not sort them all. */
+  readonly limit: number
+  /** Which passages may be found, by the id that they were inserted with. */
+  readonly allow: ((id: number) => boolean) | undefined
+}
+
+/** Index state inside an Orama instance. */
+interface PostingsStore {
+  readonly fields: Map<string, Postings>
+  /** Passage id of each internal id. */
+  readonly idOf: number[]
+  readonly types: Record<string, SearchableType>
+}
+
+export interface PostingsComponent {
+  readonly component: IIndex<never>
+  /** Runs an Orama search with this request in force. */
+  withRequest<T>(request: PostingsRequest, run: () => T): T
+  /** Score of an ideal passage: every token of the query, often, in the text. */
+  bestPossible(tokens: readonly string[], parameters: Bm25Parameters): number
+}
+
+/** Spellings that one unknown word of a query may stand for. */
+const maxExpansions = 16
+const unbounded: PostingsRequest = { limit: Number.MAX_SAFE_INTEGER, allow: undefined }
+
+/**
+ * Orama's index component (see `components.index`, as its own plugin-qps replaces it) over `Postings`: string fields only. A query word
+ * matches itself; one that occurs nowhere matches the words that begin with it, and a single character of a script without spaces the
+ * pairs that contain it.
+ */
+export function createPostingsComponent(): PostingsComponent {
+  let current: PostingsRequest = unbounded
+  const store: PostingsStore = { fields: new Map(), idOf: [], types: {} }
+
+  const component = {
+    ...components.index.createIndex(),
+    create(_orama: unknown, _ids: unknown, schema: Record<string, SearchableType>): PostingsStore {
+      for (const [field, type] of Object.entries(schema)) {
+        store.fields.set(field, new Postings())
+        store.types[field] = type
+      }
+      return store
+    },
+    insert(
+      _self: unknown,
+      index: PostingsStore,
+      field: string,
+      id: unknown,
+      internalId: InternalDocumentID,
+      value: unknown,
+      _type: unknown,
+      _language: unknown,
+      tokenizer: Tokenizer,
+    ): void {
+      index.idOf[internalId] = Number(id)
+      index.fields.get(field)?.add(internalId, tokenizer.tokenize(String(value)))
+    },
+    remove(
+      _self: unknown,
+      index: PostingsStore,
+      field: string,
+      _id: unknown,
+      internalId: InternalDocumentID,
+      value: unknown,
+      _type: unknown,
+      _language: unknown,
+      tokenizer: Tokenizer,
+    ): boolean {
+      index.fields.get(field)?.remove(internalId, tokenizer.tokenize(String(value)))
+      return true
+    },
+    search(
+      index: PostingsStore,
+      term: string,
+      tokenizer: Tokenizer,
+      _language: unknown,
+      fields: string[],
+      _exact: boolean,
+      _tolerance: number,
+      boost: Partial<Record<string, number>>,
+      parameters: Bm25Parameters,
+    ): [number, number][] {
+      const scores = new Float32Array(index.idOf.length)
+      const weighted = fields.map((field) => ({ postings: index.fields.get(field), weight: boost[field] ?? 1 }))
+      for (const token of new Set(tokenizer.tokenize(term))) {
+        const spellings = spellingsOf(token, [...index.fields.values()])
+        for (const { postings, weight } of weighted) postings?.score(spellings, weight, parameters, scores)
+      }
+      return selectRows(scores, index.idOf, current)
+    },
+    getSearchableProperties: (index: PostingsStore) => [...index.fields.keys()],
+    getSearchablePropertiesWithTypes: (index: PostingsStore) => index.types,
+  }
+
+  return {
+    // Orama's type wants the methods that only its own search calls, in terms of its own store.
+    component: component as unknown as IIndex<never>,
+    withRequest(request, run) {
+      current = request
+      try {
+        return run()
+      } finally {
+        current = unbounded
+      }
+    },
+    bestPossible(tokens, { k }) {
+      const text = store.fields.get('text')
+      if (text === undefined) return 0
+      let sum = 0
+      for (const token of new Set(tokens)) {
+        const frequency = text.documentFrequency(token)
+        sum += Math.log(1 + (text.size - frequency + 0.5) / (frequency + 0.5)) * (k + 1)
+      }
+      return sum
+    },
+  }
+}
+
+function spellingsOf(token: string, fields: readonly Postings[]): readonly string[] {
+  if (fields.some((postings) => postings.documentFrequency(token) > 0)) return [token]
+  const isCharacter = token.length <= 2 && [...token].length === 1 && token > '\u0e00'
+  if (!isCharacter && token.length < 3) return []
+  const matches = isCharacter ? (other: string) => other.includes(token) : (other: string) => other.startsWith(token)
+  return [...new Set(fields.flatMap((postings) => postings.tokensWhere(matches, maxExpansions)))]
+}
+
+/** The best rows above 0 that may be found, as Orama wants them: internal id and score. */
+function selectRows(scores: Float32Array, idOf: readonly number[], { limit, allow }: PostingsRequest): [number, number][] {
+  const heap = createTopHeap(Math.min(limit, scores.length))
+  for (let internalId = 1; internalId < scores.length; internalId++) {
+    const score = scores[internalId] as number
+    if (score <= 0 || score < heap.floor) continue
+    if (allow === undefined || allow(idOf[internalId] as number)) heap.push(internalId, score)
+  }
+  return heap.drain().map(({ id, score }) => [id, score])
+}

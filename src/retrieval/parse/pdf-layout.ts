@@ -1,0 +1,178 @@
+import { joinCells } from './text-builder.js'
+import { isRightToLeft, joinsWithoutSpace, type Segment } from './pdf-segments.js'
+
+/** A line of text in reading order. */
+export interface Line extends Segment {
+  /** Lines of one region follow each other in one column. */
+  readonly region: number
+  /** Whether it is a row of cells, already joined. */
+  readonly isRow: boolean
+}
+
+/** Length of a text with East Asian characters counted twice: as wide as they are. */
+const weightOf = (segment: Segment): number => {
+  let weight = segment.text.length
+  if (!/[\u2e80-\uffef]/.test(segment.text)) return weight
+  for (const character of segment.text) if (character >= '\u2e80' && character <= '\uffef') weight++
+  return weight
+}
+
+/** Fewest lines, and mean weight of a line, of what counts as a column of text rather than of a table's cells. */
+const COLUMN_LINES = 4
+const COLUMN_WEIGHT = 18
+
+interface Gutter {
+  readonly x: number
+  readonly score: number
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+}
+
+/** Places where several segments begin or end, one column's edge: a gutter can only be beside those. */
+function gutterCandidates(segments: readonly Segment[], em: number): number[] {
+  const edges = new Map<number, number>()
+  const count = (x: number): void => {
+    edges.set(Math.round(x / 2), (edges.get(Math.round(x / 2)) ?? 0) + 1)
+  }
+  for (const segment of segments) {
+    count(segment.x0 - em * 0.3)
+    count(segment.x1 + em * 0.3)
+  }
+  const around = (key: number): number => (edges.get(key - 1) ?? 0) + (edges.get(key) ?? 0) + (edges.get(key + 1) ?? 0)
+  return [...edges.keys()]
+    .filter((key) => around(key) >= COLUMN_LINES)
+    .sort((a, b) => around(b) - around(a))
+    .slice(0, 60)
+    .map((key) => key * 2)
+}
+
+const crosses = (segment: Segment, x: number): boolean => segment.x0 < x - 1 && segment.x1 > x + 1
+
+/** How good a gutter a place is: the weight of text on its poorer side, or undefined for none. */
+function scoreGutter(segments: readonly Segment[], x: number): number | undefined {
+  const crossing = segments.filter((segment) => crosses(segment, x))
+  const left = segments.filter((segment) => segment.x1 <= x + 1)
+  const right = segments.filter((segment) => segment.x0 >= x - 1 && segment.x1 > x + 1)
+  if (left.length < COLUMN_LINES || right.length < COLUMN_LINES) return undefined
+  const top = Math.max(Math.min(...left.map((s) => s.y)), Math.min(...right.map((s) => s.y)))
+  const bottom = Math.min(Math.max(...left.map((s) => s.y)), Math.max(...right.map((s) => s.y)))
+  const within = (side: readonly Segment[]): Segment[] =>
+    side.filter((segment) => segment.y >= top - segment.size && segment.y <= bottom + segment.size)
+  const [leftWithin, rightWithin] = [within(left), within(right)]
+  if (leftWithin.length < COLUMN_LINES || rightWithin.length < COLUMN_LINES) return undefined
+  const [leftWeight, rightWeight] = [sum(leftWithin.map(weightOf)), sum(rightWithin.map(weightOf))]
+  if (leftWeight / leftWithin.length < COLUMN_WEIGHT || rightWeight / rightWithin.length < COLUMN_WEIGHT) return undefined
+  const crossingWeight = sum(within(crossing).map(weightOf))
+  return crossingWeight > (leftWeight + rightWeight) * 0.6 ? undefined : Math.min(leftWeight, rightWeight) - crossingWeight
+}
+
+function findGutter(segments: readonly Segment[], em: number): number | undefined {
+  let best: Gutter | undefined
+  for (const x of gutterCandidates(segments, em)) {
+    const score = scoreGutter(segments, x)
+    if (score !== undefined && score > 0 && (!best || score > best.score)) best = { x, score }
+  }
+  return best?.x
+}
+
+/**
+ * Splits a page into regions in reading order. A gutter with columns of text on both sides parts them; text that runs
+ * across it (a title, a wide figure's caption) ends the columns above it and begins new ones below.
+ */
+function orderRegions(segments: readonly Segment[], em: number, rightFirst: boolean, depth = 0): Segment[][] {
+  const x = depth < 5 && segments.length >= COLUMN_LINES * 2 ? findGutter(segments, em) : undefined
+  if (x === undefined) return segments.length > 0 ? [[...segments]] : []
+  const sorted = [...segments].sort((a, b) => a.y - b.y || a.x0 - b.x0)
+  const regions: Segment[][] = []
+  let across: Segment[] = []
+  let columns: { left: Segment[]; right: Segment[] } = { left: [], right: [] }
+  const flushColumns = (): void => {
+    const parts = rightFirst ? [columns.right, columns.left] : [columns.left, columns.right]
+    for (const part of parts) regions.push(...orderRegions(part, em, rightFirst, depth + 1))
+    columns = { left: [], right: [] }
+  }
+  for (const segment of sorted) {
+    if (crosses(segment, x)) {
+      flushColumns()
+      across.push(segment)
+      continue
+    }
+    if (across.length > 0) regions.push(across)
+    across = []
+    const side = segment.x1 <= x + 1 ? columns.left : columns.right
+    side.push(segment)
+  }
+  flushColumns()
+  if (across.length > 0) regions.push(across)
+  return regions
+}
+
+/** Segments of a region that stand on one line, from left to right. */
+function groupRows(segments: readonly Segment[]): Segment[][] {
+  const sorted = [...segments].sort((a, b) => a.y - b.y)
+  const rows: Segment[][] = []
+  let baseline = Number.NEGATIVE_INFINITY
+  for (const segment of sorted) {
+    const row = rows.at(-1)
+    const size = row ? Math.min(segment.size, row[0]?.size ?? segment.size) : segment.size
+    if (row && segment.y - baseline <= size * 0.4) row.push(segment)
+    else {
+      rows.push([segment])
+      baseline = segment.y
+    }
+  }
+  return rows.map((row) => row.sort((a, b) => a.x0 - b.x0))
+}
+
+/** Whether a row has a cell that stands under or over a cell of another row. */
+function alignsWith(row: readonly Segment[], other: readonly Segment[] | undefined, em: number): boolean {
+  if (!other || other.length < 2) return false
+  const near = (a: number, b: number): boolean => Math.abs(a - b) < em * 0.6
+  return row.slice(1).some((cell) => other.slice(1).some((o) => near(cell.x0, o.x0) || near(cell.x1, o.x1)))
+}
+
+function joinRow(row: readonly Segment[], asCells: boolean, region: number): Line {
+  const rightToLeft = isRightToLeft(row.map((segment) => segment.text).join(' '))
+  const ordered = rightToLeft ? [...row].reverse() : row
+  const main = [...row].sort((a, b) => weightOf(b) - weightOf(a))[0] as Segment
+  let text = ordered[0]?.text ?? ''
+  if (asCells) text = joinCells(ordered.map((segment) => segment.text))
+  else {
+    for (const segment of ordered.slice(1)) text += joinsWithoutSpace(text, segment.text) ? segment.text : ` ${segment.text}`
+  }
+  return {
+    text,
+    x0: Math.min(...row.map((segment) => segment.x0)),
+    x1: Math.max(...row.map((segment) => segment.x1)),
+    y: main.y,
+    size: main.size,
+    font: main.font,
+    region,
+    isRow: asCells,
+  }
+}
+
+/** Widest gap of a line of text that is no row of cells, in font sizes. */
+const CELL_GAP = 2
+
+function regionLines(segments: readonly Segment[], em: number, region: number): Line[] {
+  const rows = groupRows(segments)
+  return rows.map((row, index) => {
+    if (row.length === 1) return joinRow(row, false, region)
+    const wide = row.some((segment, at) => at > 0 && segment.x0 - (row[at - 1]?.x1 ?? 0) > CELL_GAP * em)
+    const aligned = alignsWith(row, rows[index - 1], em) || alignsWith(row, rows[index + 1], em)
+    return joinRow(row, wide || aligned, region)
+  })
+}
+
+/** Lines of a page in reading order. `firstRegion` numbers its regions on from the pages before. */
+export function orderLines(segments: readonly Segment[], firstRegion: number): Line[] {
+  if (segments.length === 0) return []
+  const em = median(segments.flatMap((segment) => Array.from({ length: Math.ceil(segment.text.length / 20) }, () => segment.size)))
+  const rightFirst = isRightToLeft(segments.map((segment) => segment.text).join(' '))
+  return orderRegions(segments, em, rightFirst).flatMap((region, index) => regionLines(region, em, firstRegion + index))
+}

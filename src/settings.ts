@@ -1,0 +1,127 @@
+import type { DownloadRequest } from './engines/consent.js'
+import type { Rung } from './engines/ladder.js'
+import { AlcoveError } from './protocol/error.js'
+import type { EmbeddingModel } from './protocol/model.js'
+
+/** How much of the answers is kept on this device. */
+export interface CacheOptions {
+  /** @default 1000 */
+  readonly maxEntries?: number | undefined
+  /** @default 50_000_000 */
+  readonly budgetBytes?: number | undefined
+  /** How long an answer is good for, in milliseconds. @default 604_800_000, a week */
+  readonly ttlMs?: number | undefined
+}
+
+export interface StorageOptions {
+  /** Prefix of the databases: clients of one name share what they keep. @default 'alcove' */
+  readonly name?: string | undefined
+  /** Ask the browser not to evict what is kept. @default false */
+  readonly persist?: boolean | undefined
+}
+
+/** What a page's author configures. Every field has a default: `createAlcove()` is a working client. */
+export interface AlcoveOptions {
+  /**
+   * The chat model: `'auto'` probes the device and walks a ladder; an id is `'webllm:<id>'`, `'transformers:<repo>'`,
+   * `'wllama:<repo>/<file.gguf>'` or `'extractive'` (quotes from documents, needs no download); or a model of your own; or a list of these,
+   * tried in order. @default 'auto'
+   */
+  readonly model?: 'auto' | Rung | readonly Rung[] | undefined
+  /** The embedding model, likewise. @default 'auto' */
+  readonly embedder?: 'auto' | (string & {}) | EmbeddingModel | undefined
+  /** What a run may fetch unasked, in bytes. Above it `confirmDownload` decides. @default 200_000_000 */
+  readonly maxDownloadBytes?: number | undefined
+  /** Asks the person about a download above the limit. @default none: such a download is refused */
+  readonly confirmDownload?: ((model: DownloadRequest) => Promise<boolean> | boolean) | undefined
+  /** Where self-hosted weights are, tried before the hub: `<modelBaseUrl><repo>/<file>`. @default '/models/' */
+  readonly modelBaseUrl?: string | URL | undefined
+  /** `false`: no model file is asked of any origin but `modelBaseUrl`'s. @default true */
+  readonly allowRemoteModels?: boolean | undefined
+  /** Where the worker files are. @default beside the script that was loaded */
+  readonly workerBaseUrl?: string | URL | undefined
+  readonly storage?: StorageOptions | undefined
+  /** The answer cache; `false` keeps none. */
+  readonly cache?: CacheOptions | false | undefined
+}
+
+/** The options with every default filled in. */
+export interface Settings {
+  readonly model: 'auto' | Rung | readonly Rung[]
+  readonly embedder: string | EmbeddingModel
+  readonly maxDownloadBytes: number
+  readonly confirmDownload: AlcoveOptions['confirmDownload']
+  readonly modelBaseUrl: string | undefined
+  readonly allowRemoteModels: boolean
+  readonly workerBaseUrl: string | undefined
+  readonly storageName: string
+  readonly persist: boolean
+  readonly cache: { readonly maxEntries: number; readonly budgetBytes: number; readonly ttlMs: number } | undefined
+}
+
+const DEFAULT_CACHE = { maxEntries: 1000, budgetBytes: 50_000_000, ttlMs: 604_800_000 }
+
+function fail(name: string, expected: string, got: unknown): never {
+  throw new AlcoveError(
+    'invalid-argument',
+    `createAlcove: ${name} must be ${expected}, got ${JSON.stringify(got) ?? String(got)}`,
+  )
+}
+
+function readAmount(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback
+  return typeof value === 'number' && value >= 0 ? value : fail(name, 'a number from 0', value)
+}
+
+/** An absolute folder url with a trailing slash, resolved against the page. */
+function readFolderUrl(name: string, value: string | URL | undefined): string | undefined {
+  if (value === undefined) return undefined
+  try {
+    const url = new URL(value, globalThis.document?.baseURI ?? globalThis.location?.href)
+    return url.href.endsWith('/') ? url.href : `${url.href}/`
+  } catch {
+    return fail(name, 'a url, absolute or relative to the page', value)
+  }
+}
+
+const isModel = (value: unknown, verb: string): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[verb] === 'function'
+
+function readModel(model: AlcoveOptions['model']): Settings['model'] {
+  const rungs = Array.isArray(model) ? (model as readonly unknown[]) : [model ?? 'auto']
+  const known = rungs.every((rung) => (typeof rung === 'string' && rung !== '') || isModel(rung, 'stream'))
+  if (!known || rungs.length === 0) fail('model', "'auto', a model id, a ChatModel or a list of these", model)
+  return model ?? 'auto'
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws AlcoveError `invalid-argument` that names the option, what was expected and what was got
+ */
+export function readSettings(options: AlcoveOptions): Settings {
+  const { cache, storage, embedder = 'auto' } = options
+  if (!(typeof embedder === 'string' && embedder !== '') && !isModel(embedder, 'embed')) {
+    fail('embedder', "'auto', a model id or an EmbeddingModel", embedder)
+  }
+  const storageName = storage?.name ?? 'alcove'
+  if (!/^[\w.-]+$/.test(storageName)) fail('storage.name', 'letters, digits, dots, dashes or underscores', storageName)
+  return {
+    model: readModel(options.model),
+    embedder,
+    maxDownloadBytes: readAmount('maxDownloadBytes', options.maxDownloadBytes, 200_000_000),
+    confirmDownload: options.confirmDownload,
+    modelBaseUrl: readFolderUrl('modelBaseUrl', options.modelBaseUrl ?? (globalThis.location && '/models/')),
+    allowRemoteModels: options.allowRemoteModels ?? true,
+    workerBaseUrl: readFolderUrl('workerBaseUrl', options.workerBaseUrl),
+    storageName,
+    persist: storage?.persist ?? false,
+    cache:
+      cache === false
+        ? undefined
+        : {
+            maxEntries: readAmount('cache.maxEntries', cache?.maxEntries, DEFAULT_CACHE.maxEntries),
+            budgetBytes: readAmount('cache.budgetBytes', cache?.budgetBytes, DEFAULT_CACHE.budgetBytes),
+            ttlMs: readAmount('cache.ttlMs', cache?.ttlMs, DEFAULT_CACHE.ttlMs),
+          },
+  }
+}

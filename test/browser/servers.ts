@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+
+/** Starts the two origins that the tests need and names them in the environment, which the test workers inherit. */
+export default async function startServers(): Promise<() => Promise<void>> {
+  // @ts-expect-error a script of plain JavaScript without declarations
+  const { serve, CONTENT_SECURITY_POLICY } = await import('../../scripts/serve.mjs')
+  const models = [process.env.ALCOVE_MODELS_DIR, join(root, 'models')].filter(
+    (path) => path !== undefined && existsSync(path),
+  )
+  const data = process.env.ALCOVE_DATA_DIR
+  const mlc = process.env.ALCOVE_MLC_DIR
+  const mounts = [
+    ['/dist/', join(root, 'dist')],
+    ['/pages/', join(root, '.alcove', 'pages')],
+    ['/fixtures/', join(root, 'test', 'fixtures')],
+    ...(mlc ? [['/models/', mlc]] : []),
+    ...models.map((folder) => ['/models/', folder]),
+    ...(data ? [['/documents/', join(data, 'documents')]] : []),
+    ['/', join(root, 'demo', 'dist')],
+  ]
+  const policy = { 'content-security-policy': CONTENT_SECURITY_POLICY }
+  const home = await serve({ mounts, headers: policy })
+  const elsewhere = await serve({
+    mounts,
+    headers: { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' },
+  })
+  process.env.ALCOVE_TEST_URL = home.url
+  process.env.ALCOVE_TEST_OTHER_URL = elsewhere.url
+  return async () => {
+    await Promise.all([home.close(), elsewhere.close()])
+  }
+}

@@ -1,0 +1,3 @@
+// The transformers.js engine as one self-contained file, for chat and for embeddings.
+export { transformersChat } from '../src/engines/transformers.js'
+export { transformersEmbedding } from '../src/engines/transformers-embedding.js'

@@ -1,0 +1,2 @@
+// The llama.cpp engine as one self-contained file.
+export { wllamaChat } from '../src/engines/wllama.js'
