@@ -1,14 +1,10 @@
 // How the library is bundled. Rolldown itself and not Vite's library mode: that one inlines WebAssembly as base64 and rewrites the
 // `new Worker(new URL(…, import.meta.url))` that a consumer's bundler must still find. See docs/decisions/2026-11-22-build.md.
 import { copyFileSync, mkdirSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const require = createRequire(import.meta.url)
-const packageFolder = (name) => {
-  const entry = require.resolve(name)
-  return entry.slice(0, entry.lastIndexOf(join('node_modules', name)) + join('node_modules', name).length)
-}
+const packages = fileURLToPath(new URL('./node_modules', import.meta.url))
 
 const common = {
   platform: 'browser',
@@ -30,13 +26,13 @@ const output = {
 const copyAssets = {
   name: 'copy-assets',
   writeBundle() {
-    const runtime = join(packageFolder('onnxruntime-web'), 'dist')
+    const runtime = join(packages, 'onnxruntime-web', 'dist')
     const files = [
       join(runtime, 'ort-wasm-simd-threaded.mjs'),
       join(runtime, 'ort-wasm-simd-threaded.wasm'),
       join(runtime, 'ort-wasm-simd-threaded.asyncify.mjs'),
       join(runtime, 'ort-wasm-simd-threaded.asyncify.wasm'),
-      join(packageFolder('@wllama/wllama'), 'esm', 'wasm', 'wllama.wasm'),
+      join(packages, '@wllama', 'wllama', 'esm', 'wasm', 'wllama.wasm'),
     ]
     mkdirSync('dist/workers', { recursive: true })
     for (const file of files) copyFileSync(file, join('dist/workers', basename(file)))
@@ -50,15 +46,24 @@ const page = {
   output: { ...output, minify: { compress: true, mangle: false, codegen: true }, dir: 'dist' },
 }
 
-const workers = {
+/** Workers that start no worker of their own. */
+const leafWorkers = ['llm', 'parse'].map((name) => ({
   ...common,
-  input: {
-    'llm.worker': 'workers/llm.worker.ts',
-    'retrieval.worker': 'workers/retrieval.worker.ts',
-    'parse.worker': 'workers/parse.worker.ts',
-  },
+  input: { [`${name}.worker`]: `workers/${name}.worker.ts` },
+  output: { ...output, minify: true, dir: 'dist/workers', chunkFileNames: `${name}-[name]-[hash].js` },
+}))
+
+/** Starts the parse workers, so it is not mangled either. */
+const retrievalWorker = {
+  ...common,
+  input: { 'retrieval.worker': 'workers/retrieval.worker.ts' },
   plugins: [copyAssets],
-  output: { ...output, minify: { compress: true, mangle: false, codegen: true }, dir: 'dist/workers' },
+  output: {
+    ...output,
+    minify: { compress: true, mangle: false, codegen: true },
+    dir: 'dist/workers',
+    chunkFileNames: 'retrieval-[name]-[hash].js',
+  },
 }
 
 /** One self-contained file an engine: workers reach it by address, so that no consumer's bundler inlines megabytes into a worker. */
@@ -96,4 +101,4 @@ export const script = {
   },
 }
 
-export default [page, workers, ...engines]
+export default [page, ...leafWorkers, retrievalWorker, ...engines]

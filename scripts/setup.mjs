@@ -27,18 +27,26 @@ export function run(command, args, env = {}) {
 /** The folder of small facts that scripts keep between runs. */
 export const stateFolder = join(root, '.alcove')
 
-/** Installs the packages when they are missing or the lock file has changed since. Throws when that fails. */
+/**
+ * Installs the packages when they are missing or what is asked for has changed since. Not `npm ci`: it refuses a lock file that was made where
+ * the optional builds for other systems could not be looked up. Throws when it fails.
+ */
 export async function ensurePackages() {
-  const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex')
-  const stamp = join(root, 'node_modules', '.alcove-lock')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
+  const stamp = join(root, 'node_modules', '.alcove-packages')
+  const wanted = () => {
+    const hash = createHash('sha256')
+    for (const name of ['package.json', 'package-lock.json']) hash.update(readFileSync(join(root, name)))
+    return hash.digest('hex')
+  }
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted()) return
   console.log('Installing packages …')
-  const code = await run('npm', ['ci', '--no-audit', '--no-fund'])
-  if (code !== 0)
-    throw new Error(`npm ci ended with ${code}: check the connection and the free disk space, then run this again.`)
-  writeFileSync(stamp, lock)
+  const code = await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'])
+  if (code !== 0) {
+    throw new Error(
+      `npm install ended with ${code}: check the connection and the free disk space, then run this again.`,
+    )
+  }
+  writeFileSync(stamp, wanted())
 }
 
 const BROWSER_PATHS = [

@@ -69,6 +69,8 @@ export interface ChatEngine {
   inspect(spec: ModelSpec, options?: InspectOptions): Promise<ModelInspection>
   /** Returns at once; the model loads with `load` or its first use. */
   create(spec: ModelSpec): ChatModel
+  /** Deletes the model's files from this device. @default those that the weight loader keeps */
+  remove?(spec: ModelSpec): Promise<void>
 }
 
 /** Runs embedding models of one scheme, in the thread that it is called in. */

@@ -14,6 +14,9 @@ const REPORT_EVERY_MS = 100
 /** The rate is that of about this time. */
 const RATE_WINDOW_MS = 3_000
 
+const sayProgress = (loaded: number, total: number) =>
+  loaded < total ? `Loading the model: ${megabytes(loaded)} of ${megabytes(total)}` : 'Starting the model'
+
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
 /**
@@ -50,7 +53,7 @@ export function createLoadMeter(
     return {
       type: 'status',
       status: 'loading',
-      message: message ?? `Loading the model: ${megabytes(loadedBytes)} of ${megabytes(totalBytes)}`,
+      message: message ?? sayProgress(loadedBytes, totalBytes),
       modelId,
       loadedBytes,
       totalBytes,

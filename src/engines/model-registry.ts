@@ -51,7 +51,10 @@ export interface ModelRegistryOptions {
 
 /** The chat models of one client: which there are, which serve a task, and what is loaded. */
 export interface ModelRegistry {
-  /** The model for a task, loaded: walks the ladder the first time. Aborting one caller leaves the others alone. */
+  /**
+   * The model for a task. A ladder is walked the first time, and its model is loaded; a single configured model loads with its first
+   * use, so that a cached answer needs no model. Aborting one caller leaves the others alone.
+   */
   resolve(task: ChatTask, options?: LoadOptions): Promise<ChatModel>
   /** The model of an id, not loaded. One object for an id. */
   get(id: string): Promise<ChatModel>
@@ -113,13 +116,15 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     }
   }
 
+  const isLoaded = (id: string): boolean => objects.get(id)?.isLoaded ?? (loaded.has(id) || id === 'extractive')
+
   /** Makes one rung ready, or throws why it cannot be had: first what the device lacks, then what its load says. */
   async function ready(rung: Rung, only: boolean, loadOptions: LoadOptions): Promise<ChatModel> {
     const refused =
       typeof rung === 'string' && !only ? refuseByDevice(findEntry(rung), await options.device()) : undefined
     if (refused) throw refused
     const model = typeof rung === 'string' ? await get(rung) : rung
-    await load(model, loadOptions)
+    if (!only) await load(model, loadOptions)
     return model
   }
 
@@ -194,7 +199,7 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
       memoryBytes: entry?.memoryBytes,
       licence: entry?.licence,
       trust: entry?.trust ?? (id === 'extractive' ? 'answer' : (objects.get(id)?.capabilities.trust ?? 'answer')),
-      loaded: loaded.has(id) || id === 'extractive',
+      loaded: isLoaded(id),
       chosenFor: [...chosen].filter(([, model]) => model.id === id).map(([task]) => task),
       ...(refusal && { refused: { code: refusal.code, reason: refusal.reason } }),
       ...(await inspect(id)),
@@ -227,7 +232,7 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     },
     async availability(task) {
       const ready = chosen.get(task)
-      if (ready) return 'available'
+      if (ready && isLoaded(ready.id)) return 'available'
       if (walks.has(task)) return 'downloading'
       for (const rung of rungsOf(options.model, task)) {
         if (typeof rung !== 'string') return 'available'

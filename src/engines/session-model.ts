@@ -2,7 +2,7 @@ import { AlcoveError } from '../protocol/error.js'
 import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../protocol/model.js'
 import type { StatusPart } from '../protocol/stream-part.js'
 import { abortable } from '../runtime/abort.js'
-import { streamOf } from '../runtime/stream.js'
+import { drainedStream } from './drained-stream.js'
 import { estimateTokens } from './flat-messages.js'
 import { createPartQueue } from './part-queue.js'
 import { createSharedTask, type SharedTask } from './shared-task.js'
@@ -106,8 +106,7 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
     async load(loadOptions) {
       await ensure(loadOptions)
     },
-    stream: (request, { signal } = {}) =>
-      streamOf((inner) => run(request, inner), { signal, errorCode: 'worker-crashed' }),
+    stream: (request, { signal } = {}) => drainedStream((inner) => run(request, inner), signal),
     async countTokens(request) {
       if (!session || session.spent) return estimateTokens(request)
       const release = await lock.acquire()

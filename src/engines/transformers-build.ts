@@ -26,8 +26,9 @@ const SUFFIX: Readonly<Record<string, string>> = {
   q4f16: '_q4f16',
   bnb4: '_bnb4',
 }
-/** A model of one part has the first; one whose embeddings are a part of their own has the second. */
-const NAMES = ['model', 'decoder_model_merged']
+/** A model of one part has the first; one whose embeddings are a part of their own (it also sees or hears) the second. */
+const namesOf = (config: Readonly<Record<string, unknown>>) =>
+  config.text_config === undefined ? ['model'] : ['decoder_model_merged', 'model']
 
 /** Builds to look for, best first: 16 bit arithmetic only where the GPU has it, never on wasm. */
 function candidates(spec: ModelSpec, kind: 'chat' | 'embedding', device: Device, shaderF16: boolean, own: unknown) {
@@ -89,7 +90,7 @@ export async function findBuild(options: {
       const known = Object.keys(SUFFIX).join(', ')
       throw new AlcoveError('invalid-argument', `dtype: expected one of ${known}, got '${dtype}'`)
     }
-    for (const name of NAMES) {
+    for (const name of namesOf(config)) {
       const path = `onnx/${name}${suffix}.onnx`
       const build = await measure(loader, dtype, [path, ...dataFiles(own, path, name)], signal)
       if (build) return build

@@ -11,8 +11,11 @@ import type { WeightLoader } from './weights.js'
 export type TransformersLibrary = typeof import('@huggingface/transformers')
 export type Device = 'webgpu' | 'wasm'
 
-/** A folder address that is never asked: all file access of the library is routed to weight loaders by it. */
-const FILES_ROOT = 'https://model-files.invalid/'
+/**
+ * A folder address that is never asked: all file access of the library is routed to weight loaders by it. Not http, or the
+ * library takes it for remote in places.
+ */
+const FILES_ROOT = 'model-files:/'
 const FAILURE = Symbol('failure')
 
 let runtimeFolder: string | undefined
@@ -23,8 +26,8 @@ const routes = new Map<string, (file: string) => Promise<Response>>()
 
 /**
  * Says where ONNX Runtime's own files are: `ort-wasm-simd-threaded.{mjs,wasm}` and the `.asyncify` pair (which knows
- * WebGPU). The worker's entry calls it once, before any model loads; nothing is ever fetched from a third party.
- * @param url absolute, with a trailing slash
+ * WebGPU). Call it before any model loads; nothing is ever fetched from a third party.
+ * @param url absolute, with a trailing slash. Without a call: the folder of the file that this code was bundled into
  */
 export function setRuntimeFolder(url: string): void {
   runtimeFolder = url
@@ -58,7 +61,7 @@ export async function loadLibrary(device: Device): Promise<TransformersLibrary> 
   const loaded = await library
   if (builtFor === undefined) {
     builtFor = device
-    const folder = runtimeFolder ?? new URL(/* @vite-ignore */ './ort/', import.meta.url).href
+    const folder = runtimeFolder ?? import.meta.url.slice(0, import.meta.url.lastIndexOf('/') + 1)
     const name = `ort-wasm-simd-threaded${device === 'webgpu' ? '.asyncify' : ''}`
     const { wasm } = loaded.env.backends.onnx
     if (wasm) wasm.wasmPaths = { mjs: `${folder}${name}.mjs`, wasm: `${folder}${name}.wasm` }

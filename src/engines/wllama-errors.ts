@@ -12,6 +12,9 @@ const OVERFLOW = /request \((\d+) tokens\) exceeds the available context size \(
 /** `RangeError: Invalid typed array length: 1163217991`: the bytes of `GLUE`, which wllama reads as a length when a request was refused. */
 const REFUSED = /typed array length: 1163217991/
 
+/** Lines of wllama itself, which follow the reason. */
+const SELF = /^(?:Stack trace|Model returned)/
+
 /** Why a model did not load, by what llama.cpp said. */
 export function loadError(modelId: string, lines: NativeLines, cause?: unknown): AlcoveError {
   if (isAlcoveError(cause)) return cause
@@ -66,7 +69,7 @@ export function requestError(modelId: string, lines: NativeLines, error: unknown
     const code = MEMORY.test(`${text}\n${lines.join('\n')}`) ? 'out-of-memory' : 'worker-crashed'
     return new AlcoveError(code, `${modelId} stopped: ${text}`, { cause: error, details: { said: lines.slice(-4) } })
   }
-  const said = REFUSED.test(text) ? (lines.at(-1) ?? 'it does not say why') : text
+  const said = REFUSED.test(text) ? (lines.find((line) => !SELF.test(line)) ?? 'it does not say why') : text
   return new AlcoveError('invalid-argument', `${modelId} refused the request: ${said}`, {
     hint: /grammar|schema/i.test(said) ? 'Correct the grammar or the JSON schema of `output`.' : undefined,
     cause: error,

@@ -1,4 +1,9 @@
-import type { ChatCompletionChunk, ChatCompletionParams, RawCompletionChunk, RawCompletionParams } from '@wllama/wllama/esm/index.js'
+import type {
+  ChatCompletionChunk,
+  ChatCompletionParams,
+  RawCompletionChunk,
+  RawCompletionParams,
+} from '@wllama/wllama/esm/index.js'
 import { AlcoveError } from '../protocol/error.js'
 import type { ModelFinishReason, ModelPart, ModelRequest, ModelUsage } from '../protocol/model.js'
 import { type FlatMessage, flattenMessages } from './flat-messages.js'
@@ -90,7 +95,7 @@ export function createChunkReader(outcome: WllamaOutcome, echo = ''): (chunk: Wl
     const parts: ModelPart[] = []
     const { prompt_progress: progress, usage, timings } = chunk
     const choice = chunk.choices[0]
-    if (progress && progress.processed < progress.total) {
+    if (progress && progress.processed > progress.cache && progress.processed < progress.total) {
       const message = `Reading the prompt: ${progress.processed} of ${progress.total} tokens`
       parts.push({ type: 'status', status: 'prefill', message })
     }

@@ -67,6 +67,7 @@ export function createWllamaSession(handle: WllamaHandle): ModelSession {
     const done = run(request, stop.signal, chunks.push).then(chunks.end, chunks.fail)
     const forget = onAbort(signal, () => stop.abort())
     try {
+      yield { type: 'status', status: 'prefill', message: 'Reading the prompt', modelId }
       for await (const chunk of chunks) yield* read(chunk)
       if (outcome.usage) {
         promptCache.note(outcome.usage)

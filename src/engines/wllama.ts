@@ -10,9 +10,13 @@ import { loadError } from './wllama-errors.js'
 import { type GgufFacts, readGgufFacts } from './wllama-gguf.js'
 import { checkRequest } from './wllama-request.js'
 import { createWllamaSession, type WllamaHandle } from './wllama-session.js'
+import { checkWasm, watchWorker } from './wllama-watch.js'
+
+/** A constant of its own, so that a bundler does not take the wasm for an asset of this module. */
+const moduleUrl: string = import.meta.url
 
 export interface WllamaOptions {
-  /** Address of `wllama.wasm`, a file of our own. @default 'wllama/wllama.wasm' beside the worker script */
+  /** Address of `wllama.wasm`, a file of our own. @default 'wllama/wllama.wasm' beside the script that this engine is bundled into */
   readonly wasmUrl?: string | undefined
   /** For tests. @default the weight loader of the spec */
   readonly createLoader?: ((spec: ModelSpec) => WeightLoader) | undefined
@@ -28,7 +32,6 @@ const MAX_CACHE_BYTES = 256 * 2 ** 20
 /** llama.cpp's cache of a model whose header does not tell, in bytes a token. */
 const USUAL_CACHE_BYTES = 64 * 2 ** 10
 const MAX_THREADS = 4
-const ERROR_LINES = 16
 
 /**
  * GGUF models on WebAssembly (llama.cpp through wllama), on the CPU only. `countTokens` of a loaded model is exact, or 1 too many where
@@ -62,12 +65,8 @@ function createModel(spec: ModelSpec, loader: WeightLoader, wasmUrl: string): Ch
   })
 }
 
-/** Beside the worker script; beside this module where the worker is a Blob that imported it from elsewhere. */
-function ownWasmUrl(): string {
-  const { href = '' } = globalThis.location ?? {}
-  const base = href.startsWith('blob:') || href === '' ? import.meta.url : href
-  return new URL('wllama/wllama.wasm', base).href
-}
+/** Beside the script that this engine is bundled into. */
+const ownWasmUrl = () => new URL(/* @vite-ignore */ 'wllama/wllama.wasm', moduleUrl).href
 
 async function inspect(
   spec: ModelSpec,
@@ -176,15 +175,17 @@ async function start(
   facts: GgufFacts | undefined,
   signal: AbortSignal,
 ): Promise<ModelSession> {
+  await checkWasm(wasmUrl, signal)
   const { Wllama, LogLevel } = await import('@wllama/wllama/esm/index.js').catch((cause) => {
     throw toAlcoveError(cause, 'network', 'the code of wllama could not be loaded')
   })
-  const lines: string[] = []
-  const watch = watchWorker(spec.id, lines)
+  const watch = watchWorker(spec.id)
+  const { lines } = watch
   const wllama = new Wllama({ default: wasmUrl }, { logger: watch.logger })
   wllama.setCompat(null)
   const end = (reason: AlcoveError) => {
     watch.die(reason)
+    watch.close()
     void wllama.exit()
   }
   const onAbort = () => end(new AlcoveError('aborted', 'The load was aborted'))
@@ -221,28 +222,4 @@ async function start(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-/** A logger that keeps llama.cpp's last error lines and learns that wllama's worker could not start or died. */
-function watchWorker(modelId: string, lines: string[]) {
-  let die: (reason: AlcoveError) => void = () => {}
-  const died = new Promise<never>((_, reject) => {
-    die = reject
-  })
-  died.catch(() => {})
-  const ignore = () => {}
-  const error = (first: unknown) => {
-    if (typeof first === 'string') {
-      lines.push(first)
-      if (lines.length > ERROR_LINES) lines.shift()
-    } else if (typeof Event !== 'undefined' && first instanceof Event) {
-      const message = (first as ErrorEvent).message || 'no reason given'
-      die(
-        new AlcoveError('model-load-failed', `the worker of ${modelId} failed: ${message}`, {
-          hint: "A content security policy must allow `worker-src blob:` and `script-src 'wasm-unsafe-eval'`.",
-        }),
-      )
-    }
-  }
-  return { died, die, logger: { debug: ignore, log: ignore, warn: ignore, error } }
 }

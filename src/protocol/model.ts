@@ -96,6 +96,8 @@ export interface ChatModel {
   /** Most tokens of prompt and answer together; of a model that is not loaded yet, what its catalogue entry says. */
   readonly contextTokens: number
   readonly capabilities: ChatModelCapabilities
+  /** Whether it is in memory now, where the model knows. */
+  readonly isLoaded?: boolean | undefined
   /** Makes it ready. Idempotent; `stream` does it too. Aborting one caller's load disturbs no other caller. */
   load(options?: LoadOptions): Promise<void>
   /**

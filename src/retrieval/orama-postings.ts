@@ -1,4 +1,4 @@
-import { components, type IIndex, type InternalDocumentID, type SearchableType, type Tokenizer } from '@orama/orama'
+import { components, type IIndex, type SearchableType, type Tokenizer } from '@orama/orama'
 import { type Bm25Parameters, Postings } from './postings.js'
 import { createTopHeap } from './top-heap.js'
 
@@ -16,6 +16,8 @@ interface PostingsStore {
   /** Passage id of each internal id. */
   readonly idOf: number[]
   readonly types: Record<string, SearchableType>
+  /** None, ever; Orama looks at it in each search. */
+  readonly vectorIndexes: Readonly<Record<string, never>>
 }
 
 export interface PostingsComponent {
@@ -37,7 +39,7 @@ const unbounded: PostingsRequest = { limit: Number.MAX_SAFE_INTEGER, allow: unde
  */
 export function createPostingsComponent(): PostingsComponent {
   let current: PostingsRequest = unbounded
-  const store: PostingsStore = { fields: new Map(), idOf: [], types: {} }
+  const store: PostingsStore = { fields: new Map(), idOf: [], types: {}, vectorIndexes: {} }
 
   const component = {
     ...components.index.createIndex(),
@@ -53,7 +55,7 @@ export function createPostingsComponent(): PostingsComponent {
       index: PostingsStore,
       field: string,
       id: unknown,
-      internalId: InternalDocumentID,
+      internalId: number,
       value: unknown,
       _type: unknown,
       _language: unknown,
@@ -67,7 +69,7 @@ export function createPostingsComponent(): PostingsComponent {
       index: PostingsStore,
       field: string,
       _id: unknown,
-      internalId: InternalDocumentID,
+      internalId: number,
       value: unknown,
       _type: unknown,
       _language: unknown,
@@ -132,7 +134,11 @@ function spellingsOf(token: string, fields: readonly Postings[]): readonly strin
 }
 
 /** The best rows above 0 that may be found, as Orama wants them: internal id and score. */
-function selectRows(scores: Float32Array, idOf: readonly number[], { limit, allow }: PostingsRequest): [number, number][] {
+function selectRows(
+  scores: Float32Array,
+  idOf: readonly number[],
+  { limit, allow }: PostingsRequest,
+): [number, number][] {
   const heap = createTopHeap(Math.min(limit, scores.length))
   for (let internalId = 1; internalId < scores.length; internalId++) {
     const score = scores[internalId] as number

@@ -79,7 +79,11 @@ function normalizeWord(word: string, stem: (word: string) => string): string {
   const apostrophe = token.search(/['’]/)
   if (apostrophe >= 0) token = token.replace(/['’]s$/, '').replace(/['’]/g, '')
   if (!plainEnglishLetters.test(token) && latinOrGreek.test(token)) {
-    token = token.normalize('NFD').replace(/\p{Mn}/gu, '').replaceAll('ß', 'ss').normalize('NFC')
+    token = token
+      .normalize('NFD')
+      .replace(/\p{Mn}/gu, '')
+      .replaceAll('ß', 'ss')
+      .normalize('NFC')
   }
   return plainEnglishLetters.test(token) && token.length > 2 ? stem(token) : token
 }

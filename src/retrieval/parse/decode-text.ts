@@ -192,7 +192,16 @@ function decodeBytes(bytes: Uint8Array, declared: string | undefined): DecodedTe
     if (text !== undefined) return { text, encoding: 'utf-8' }
   }
   const encoding = marked ?? detectLegacy(bytes, declared)
-  return { text: new TextDecoder(encoding).decode(bytes), encoding }
+  return { text: fixWindows1252(encoding, new TextDecoder(encoding).decode(bytes)), encoding }
+}
+
+/** The printable characters of windows-1252 between 0x80 and 0x9F. */
+const WINDOWS_1252 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
+
+/** Node 20 reads windows-1252 as Latin-1, which has control characters there. Browsers never get past the test. */
+function fixWindows1252(encoding: string, text: string): string {
+  if (encoding !== 'windows-1252') return text
+  return text.replace(/[\u0080-\u009f]/g, (control) => WINDOWS_1252[control.charCodeAt(0) - 0x80] ?? control)
 }
 
 /** Control characters have no place in text, but a few strays do no harm. */

@@ -6,7 +6,8 @@ import { readZipDirectory, unzipEntry } from './zip.js'
 const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
 
 /** Parts that text comes from. Pictures, fonts and embedded files are never unpacked. */
-const NEEDED = /^(?:\[Content_Types\]\.xml|docProps\/core\.xml|(?:.*\/)?_rels\/.*\.rels|word\/[^/]*\.xml|.*document\d*\.xml)$/i
+const NEEDED =
+  /^(?:\[Content_Types\]\.xml|docProps\/core\.xml|(?:.*\/)?_rels\/.*\.rels|word\/[^/]*\.xml|.*document\d*\.xml)$/i
 
 /** Styles that stand for headings besides Word's own `Heading 1` to `Heading 6`, which mammoth knows. */
 const STYLE_MAP = [

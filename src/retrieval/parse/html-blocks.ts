@@ -1,5 +1,5 @@
 import type { Heading } from './document.js'
-import { isChrome, isContent, isInvisible } from './html-main.js'
+import { isContent, type MainContent } from './html-main.js'
 import { attributeOf, type HtmlElement, type HtmlNode, isElement, textOf, walkTree } from './html-tree.js'
 import { createTextBuilder, joinCells } from './text-builder.js'
 
@@ -59,7 +59,7 @@ function collapse(text: string): string {
 const withoutInvisible = (text: string): string => text.replace(/[\u00ad\u200b\ufeff]/g, '')
 
 /** Reads the blocks of a tree in order: paragraphs, headings, lists, tables and code. */
-export function readBlocks(root: HtmlNode, dropChrome: boolean): { text: string; headings: Heading[] } {
+export function readBlocks({ root, isLeftOut }: MainContent): { text: string; headings: Heading[] } {
   const builder = createTextBuilder()
   const layoutTables = findLayoutTables(root)
   let groups = 0
@@ -133,7 +133,7 @@ export function readBlocks(root: HtmlNode, dropChrome: boolean): { text: string;
         state.inline.push(withoutInvisible(state.preDepth > 0 ? text : text.replace(/[\s\u00a0]+/g, ' ')))
       }
       if (!isElement(node)) return true
-      if (isInvisible(node) || (dropChrome && isChrome(node, state.contentDepth > 0))) return false
+      if (isLeftOut(node, state.contentDepth > 0)) return false
       enterElement(node)
       return true
     },

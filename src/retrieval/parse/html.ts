@@ -1,6 +1,6 @@
 import { type ParsedDocument, parseLimits, tooLarge } from './document.js'
 import { readBlocks } from './html-blocks.js'
-import { findMainContent } from './html-main.js'
+import { findMainContent, isInvisible } from './html-main.js'
 import { attributeOf, collectText, findElement, type HtmlNode } from './html-tree.js'
 
 const clean = (text: string | undefined): string | undefined => text?.replace(/\s+/g, ' ').trim() || undefined
@@ -19,8 +19,7 @@ async function parseTree(html: string): Promise<HtmlNode> {
  */
 export async function parseHtml(html: string): Promise<ParsedDocument> {
   const tree = await parseTree(html)
-  const { root, dropChrome } = findMainContent(tree)
-  const { text, headings } = readBlocks(root, dropChrome)
+  const { text, headings } = readBlocks(findMainContent(tree))
   const title = pageTitle(tree) ?? headings.find((heading) => heading.level === 1)?.title
   const language = clean(attributeOfTag(tree, 'html', 'lang'))
   return {
@@ -36,7 +35,7 @@ export async function parseHtml(html: string): Promise<ParsedDocument> {
 /** Reads HTML that is all content, such as a converter writes. */
 export async function parseContentHtml(html: string): Promise<Pick<ParsedDocument, 'text' | 'headings'>> {
   const tree = await parseTree(html)
-  return readBlocks(findElement(tree, (element) => element.tagName === 'body') ?? tree, false)
+  return readBlocks({ root: tree, isLeftOut: isInvisible })
 }
 
 function pageTitle(tree: HtmlNode): string | undefined {

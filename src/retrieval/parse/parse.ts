@@ -16,7 +16,8 @@ export type { Heading, Page, ParsedDocument, ParseInput, ParseOptions } from './
 /** Raised whenever a parser gives other text for the same bytes: documents are then parsed again. */
 export const parserVersion = 1
 
-const SCANNED_HINT = 'The pages are pictures, as of a scan. Run text recognition (OCR) on the file, then add it again.'
+const SCANNED_HINT =
+  'Its pages may be pictures, as of a scan: run text recognition (OCR) on the file, then add it again.'
 
 /**
  * Reads a file of any kind that a parser is there for; the kind is told by its content. Parsers are loaded when first

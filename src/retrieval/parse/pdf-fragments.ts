@@ -29,21 +29,40 @@ export interface FragmentGroup {
   readonly fragments: readonly Fragment[]
 }
 
-const LIGATURES: Readonly<Record<string, string>> = {
-  ﬀ: 'ff',
-  ﬁ: 'fi',
-  ﬂ: 'fl',
-  ﬃ: 'ffi',
-  ﬄ: 'ffl',
-  ﬅ: 'st',
-  ﬆ: 'st',
+/** Accents that TeX draws before the letter under them, by their combining form. */
+const ACCENTS: Readonly<Record<string, string>> = {
+  '\u00a8': '\u0308',
+  '\u00b4': '\u0301',
+  '\u02c6': '\u0302',
+  '\u02dc': '\u0303',
+  '\u00b8': '\u0327',
+  '\u02c7': '\u030c',
+  '\u02da': '\u030a',
+  '\u02d8': '\u0306',
 }
 
-/** Readable text of a run: ligatures as letters, Symbol's bullet as a bullet, no control characters. */
+/** `na¨ıve` as `naïve`: an accent drawn apart from its letter, where the two make one character. */
+export function composeAccents(text: string): string {
+  return text.replace(
+    /([\u00a8\u00b4\u02c6\u02dc\u00b8\u02c7\u02da\u02d8]) ?([A-Za-z\u0131])/g,
+    (whole, accent, letter) => {
+      const composed = ((letter === '\u0131' ? 'i' : letter) + (ACCENTS[accent] ?? '')).normalize('NFC')
+      return composed.length === 1 ? composed : whole
+    },
+  )
+}
+
+/** Forms of letters that fonts have glyphs for: ligatures, Arabic presentation forms, CJK radicals used as characters. */
+const PRESENTATION_FORMS = /[\ufb00-\ufdff\ufe70-\ufefc\u2e80-\u2fdf\uf900-\ufaff]+/g
+
+/**
+ * Readable text of a run: presentation forms as letters, Symbol's bullet as a bullet, no control characters. The run is
+ * in logical order already; a ligature is taken apart only now, so that its letters keep their order.
+ */
 function cleanRun(text: string): string {
   return (
     text
-      .replace(/[ﬀ-ﬆ]/g, (ligature) => LIGATURES[ligature] ?? ligature)
+      .replace(PRESENTATION_FORMS, (forms) => forms.normalize('NFKC'))
       .replace(/\uf0b7|\uf0a7/g, '•')
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
       .replace(/[\u0000-\u001f\u007f-\u009f\u200b\ufeff\ufffe\uffff]/g, ' ')

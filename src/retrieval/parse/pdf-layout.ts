@@ -1,5 +1,5 @@
-import { joinCells } from './text-builder.js'
 import { isRightToLeft, joinsWithoutSpace, type Segment } from './pdf-segments.js'
+import { joinCells } from './text-builder.js'
 
 /** A line of text in reading order. */
 export interface Line extends Segment {
@@ -17,7 +17,7 @@ const weightOf = (segment: Segment): number => {
   return weight
 }
 
-/** Fewest lines, and mean weight of a line, of what counts as a column of text rather than of a table's cells. */
+/** Fewest lines, and least weight of a line, of what counts as a column of text rather than of a table's cells. */
 const COLUMN_LINES = 4
 const COLUMN_WEIGHT = 18
 
@@ -62,12 +62,19 @@ function scoreGutter(segments: readonly Segment[], x: number): number | undefine
   const bottom = Math.min(Math.max(...left.map((s) => s.y)), Math.max(...right.map((s) => s.y)))
   const within = (side: readonly Segment[]): Segment[] =>
     side.filter((segment) => segment.y >= top - segment.size && segment.y <= bottom + segment.size)
-  const [leftWithin, rightWithin] = [within(left), within(right)]
-  if (leftWithin.length < COLUMN_LINES || rightWithin.length < COLUMN_LINES) return undefined
-  const [leftWeight, rightWeight] = [sum(leftWithin.map(weightOf)), sum(rightWithin.map(weightOf))]
-  if (leftWeight / leftWithin.length < COLUMN_WEIGHT || rightWeight / rightWithin.length < COLUMN_WEIGHT) return undefined
+  const [leftWeight, rightWeight] = [columnWeight(within(left)), columnWeight(within(right))]
+  if (leftWeight === undefined || rightWeight === undefined) return undefined
   const crossingWeight = sum(within(crossing).map(weightOf))
-  return crossingWeight > (leftWeight + rightWeight) * 0.6 ? undefined : Math.min(leftWeight, rightWeight) - crossingWeight
+  return crossingWeight > (leftWeight + rightWeight) * 0.6
+    ? undefined
+    : Math.min(leftWeight, rightWeight) - crossingWeight
+}
+
+/** Weight of the segments that are lines of text; undefined where they are no column: too few, or most are cells. */
+function columnWeight(segments: readonly Segment[]): number | undefined {
+  const weights = segments.map(weightOf)
+  const lines = weights.filter((weight) => weight >= COLUMN_WEIGHT)
+  return lines.length < COLUMN_LINES || sum(lines) < sum(weights) * 0.6 ? undefined : sum(lines)
 }
 
 function findGutter(segments: readonly Segment[], em: number): number | undefined {
@@ -79,6 +86,19 @@ function findGutter(segments: readonly Segment[], em: number): number | undefine
   return best?.x
 }
 
+/** Rows of a page, each with whether text in it runs across the gutter. */
+function rowsWithCrossing(segments: readonly Segment[], x: number): { row: Segment[]; isAcross: boolean }[] {
+  const rows = groupRows(segments).map((row) => ({ row, isAcross: row.some((segment) => crosses(segment, x)) }))
+  // One or two lines between such rows are of the same wide block: a listing, a table.
+  return rows.map(({ row, isAcross }, index) => {
+    const above = rows[index - 1]?.isAcross ?? false
+    const below = (rows[index + 1]?.isAcross ?? false) || (rows[index + 2]?.isAcross ?? false)
+    const aboveNext = above || (rows[index - 2]?.isAcross ?? false)
+    const between = (above && below) || (aboveNext && (rows[index + 1]?.isAcross ?? false))
+    return { row, isAcross: isAcross || (between && row.length > 1) }
+  })
+}
+
 /**
  * Splits a page into regions in reading order. A gutter with columns of text on both sides parts them; text that runs
  * across it (a title, a wide figure's caption) ends the columns above it and begins new ones below.
@@ -86,7 +106,6 @@ function findGutter(segments: readonly Segment[], em: number): number | undefine
 function orderRegions(segments: readonly Segment[], em: number, rightFirst: boolean, depth = 0): Segment[][] {
   const x = depth < 5 && segments.length >= COLUMN_LINES * 2 ? findGutter(segments, em) : undefined
   if (x === undefined) return segments.length > 0 ? [[...segments]] : []
-  const sorted = [...segments].sort((a, b) => a.y - b.y || a.x0 - b.x0)
   const regions: Segment[][] = []
   let across: Segment[] = []
   let columns: { left: Segment[]; right: Segment[] } = { left: [], right: [] }
@@ -95,16 +114,15 @@ function orderRegions(segments: readonly Segment[], em: number, rightFirst: bool
     for (const part of parts) regions.push(...orderRegions(part, em, rightFirst, depth + 1))
     columns = { left: [], right: [] }
   }
-  for (const segment of sorted) {
-    if (crosses(segment, x)) {
+  for (const { row, isAcross } of rowsWithCrossing(segments, x)) {
+    if (isAcross) {
       flushColumns()
-      across.push(segment)
+      across.push(...row)
       continue
     }
     if (across.length > 0) regions.push(across)
     across = []
-    const side = segment.x1 <= x + 1 ? columns.left : columns.right
-    side.push(segment)
+    for (const segment of row) (segment.x1 <= x + 1 ? columns.left : columns.right).push(segment)
   }
   flushColumns()
   if (across.length > 0) regions.push(across)
@@ -128,6 +146,17 @@ function groupRows(segments: readonly Segment[]): Segment[][] {
   return rows.map((row) => row.sort((a, b) => a.x0 - b.x0))
 }
 
+/** Bullets, and numbers of items, notes and sections. */
+const MARKER =
+  /^(?:[\u2022\u25e6\u25aa\u25ab\u25cf\u25cb\u25a0\u25a1\u2023\u2043\u2013\u2014*-]|\[?\d{1,3}[\].)]?|\(?[a-z\divx]{1,4}[.)]|\d*(?:\.\d+)+\.?)$/i
+
+/** A row with its marker in front joined to the text behind it: the gap between them parts no cells. */
+function joinMarker(row: Segment[]): Segment[] {
+  const [first, second, ...rest] = row
+  if (!first || !second || rest.length > 0 || !MARKER.test(first.text) || /^[\d.,%-]+$/.test(second.text)) return row
+  return [{ ...second, text: `${first.text} ${second.text}`, x0: first.x0 }]
+}
+
 /** Whether a row has a cell that stands under or over a cell of another row. */
 function alignsWith(row: readonly Segment[], other: readonly Segment[] | undefined, em: number): boolean {
   if (!other || other.length < 2) return false
@@ -142,7 +171,8 @@ function joinRow(row: readonly Segment[], asCells: boolean, region: number): Lin
   let text = ordered[0]?.text ?? ''
   if (asCells) text = joinCells(ordered.map((segment) => segment.text))
   else {
-    for (const segment of ordered.slice(1)) text += joinsWithoutSpace(text, segment.text) ? segment.text : ` ${segment.text}`
+    for (const segment of ordered.slice(1))
+      text += joinsWithoutSpace(text, segment.text) ? segment.text : ` ${segment.text}`
   }
   return {
     text,
@@ -160,7 +190,7 @@ function joinRow(row: readonly Segment[], asCells: boolean, region: number): Lin
 const CELL_GAP = 2
 
 function regionLines(segments: readonly Segment[], em: number, region: number): Line[] {
-  const rows = groupRows(segments)
+  const rows = groupRows(segments).map(joinMarker)
   return rows.map((row, index) => {
     if (row.length === 1) return joinRow(row, false, region)
     const wide = row.some((segment, at) => at > 0 && segment.x0 - (row[at - 1]?.x1 ?? 0) > CELL_GAP * em)
@@ -172,7 +202,9 @@ function regionLines(segments: readonly Segment[], em: number, region: number): 
 /** Lines of a page in reading order. `firstRegion` numbers its regions on from the pages before. */
 export function orderLines(segments: readonly Segment[], firstRegion: number): Line[] {
   if (segments.length === 0) return []
-  const em = median(segments.flatMap((segment) => Array.from({ length: Math.ceil(segment.text.length / 20) }, () => segment.size)))
+  const em = median(
+    segments.flatMap((segment) => Array.from({ length: Math.ceil(segment.text.length / 20) }, () => segment.size)),
+  )
   const rightFirst = isRightToLeft(segments.map((segment) => segment.text).join(' '))
   return orderRegions(segments, em, rightFirst).flatMap((region, index) => regionLines(region, em, firstRegion + index))
 }

@@ -1,4 +1,4 @@
-import type { Fragment } from './pdf-fragments.js'
+import { composeAccents, type Fragment } from './pdf-fragments.js'
 
 /** Text on one line without a wide gap in it: part of a line of text, or a cell. */
 export interface Segment {
@@ -47,7 +47,7 @@ function continues(segment: OpenSegment, next: Fragment): boolean {
   const shift = Math.abs(segment.y - next.y)
   // A large first letter and a superscript stand off the line, and only those of another size may.
   if (shift > (smaller < size * 0.85 ? 0.55 : 0.25) * size) return false
-  const gap = next.x0 >= segment.x1 ? next.x0 - segment.x1 : segment.x0 - next.x1
+  const gap = Math.max(next.x0 - segment.x1, segment.x0 - next.x1)
   return gap <= WIDEST_GAP * size && gap >= -0.6 * size
 }
 
@@ -94,17 +94,17 @@ function orderFragments(fragments: readonly Fragment[]): Fragment[] {
 
 function needsSpace(before: Fragment, after: Fragment): boolean {
   if (joinsWithoutSpace(before.text, after.text) && !after.spaced) return false
-  const gap = after.x0 >= before.x0 ? after.x0 - before.x1 : before.x0 - after.x1
+  const gap = Math.max(after.x0 - before.x1, before.x0 - after.x1)
   return after.spaced || gap > 0.16 * Math.min(before.size, after.size)
 }
 
 /** The value that most characters have. */
-function byLength<Value>(fragments: readonly Fragment[], valueOf: (fragment: Fragment) => Value): Value | undefined {
+function byLength<Value>(fragments: readonly Fragment[], pick: (fragment: Fragment) => Value): Value | undefined {
   const lengths = new Map<Value, number>()
   let best: Value | undefined
   let most = 0
   for (const fragment of fragments) {
-    const value = valueOf(fragment)
+    const value = pick(fragment)
     const length = (lengths.get(value) ?? 0) + fragment.text.length
     lengths.set(value, length)
     if (length > most) {
@@ -124,7 +124,7 @@ function close(segment: OpenSegment): Segment {
     before = fragment
   }
   return {
-    text,
+    text: composeAccents(text),
     x0: segment.x0,
     x1: segment.x1,
     y: segment.y,
@@ -144,7 +144,7 @@ function mergeNeighbours(segments: readonly OpenSegment[]): OpenSegment[] {
       if (segment.y - candidate.y > 40) break
       const size = Math.max(candidate.size, segment.size)
       if (Math.abs(candidate.y - segment.y) > 0.25 * size) continue
-      const gap = segment.x0 >= candidate.x1 ? segment.x0 - candidate.x1 : candidate.x0 - segment.x1
+      const gap = Math.max(segment.x0 - candidate.x1, candidate.x0 - segment.x1)
       if (gap > 0.5 * size || gap < -0.3 * size) continue
       target = candidate
       break

@@ -1,0 +1,124 @@
+import { type Remote, wrap } from 'comlink'
+import { type AlcoveLibrary, loadAlcove } from './lib/alcove.js'
+import { missingModel, openClient } from './lib/client.js'
+import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
+import { itemOf, takeTurns } from './lib/rounds.js'
+import { summarize } from './lib/statistics.js'
+import type { BareApi } from './throughput.worker.js'
+
+export const what =
+  'Tokens a second through an agent run, from worker to page, against transformers.js alone in a worker.'
+
+interface ModelCase {
+  readonly folder: string
+  readonly dtype: 'q4' | 'fp32'
+  readonly maxTokens: number
+  readonly rounds: number
+  readonly hasGoal: boolean
+}
+
+const cases: readonly ModelCase[] = [
+  { folder: 'SmolLM2-135M-Instruct', dtype: 'q4', maxTokens: 48, rounds: 7, hasGoal: true },
+  { folder: 'stories260K', dtype: 'fp32', maxTokens: 200, rounds: 7, hasGoal: false },
+]
+
+const prompts = [
+  'Write five sentences about a library in a small harbour town.',
+  'Describe a walk through an old orchard in autumn, in five sentences.',
+  'Explain in five sentences how bread is baked.',
+  'Tell in five sentences what a lighthouse keeper does all day.',
+  'Write five sentences about a train that crosses the mountains.',
+]
+
+/** Tokens a second of one answer through an agent, as its reader on the page sees them. */
+async function readRun(
+  library: AlcoveLibrary,
+  client: ReturnType<typeof openClient>,
+  prompt: string,
+  maxTokens: number,
+) {
+  const agent = client.agent({ sampling: { temperature: 0, maxTokens } })
+  const run = agent.stream(prompt)
+  let firstAt: number | undefined
+  let lastAt = 0
+  let tokens = 0
+  let deltas = 0
+  for await (const part of run) {
+    if (part.type === 'text-delta') {
+      lastAt = performance.now()
+      firstAt ??= lastAt
+      deltas += 1
+    }
+    if (part.type === 'usage') tokens = part.usage.completionTokens
+    if (part.type === 'error') throw new library.AlcoveError(part.error.code, part.error.message)
+  }
+  if (firstAt === undefined || deltas < 3) throw new Error(`expected a streamed answer, got ${deltas} deltas`)
+  return { tokens, rate: (1000 * (tokens - 1)) / (lastAt - firstAt) }
+}
+
+async function openBare({ folder, dtype }: ModelCase, modelsUrl: string) {
+  const worker = new Worker(new URL('./throughput.worker.ts', import.meta.url), { type: 'module' })
+  const api: Remote<BareApi> = wrap<BareApi>(worker)
+  const runtimeUrl = new URL('/dist/workers/', globalThis.location.href).href
+  await api.load({ modelsUrl, runtimeUrl, folder, dtype })
+  return { api, close: () => worker.terminate() }
+}
+
+async function measureCase(library: AlcoveLibrary, context: BenchContext, own: ModelCase): Promise<Figure[]> {
+  const { folder, maxTokens } = own
+  const bare = await openBare(own, context.modelsUrl ?? '')
+  const client = openClient(library, context, {
+    model: `transformers:${folder}`,
+    storage: { name: 'bench-throughput' },
+  })
+  const isChat = folder.includes('Instruct')
+  const lengths = { run: [] as number[], bare: [] as number[] }
+  const samples = await takeTurns(
+    {
+      run: async (round) => {
+        const { tokens, rate } = await readRun(library, client, itemOf(prompts, round), maxTokens)
+        lengths.run.push(tokens)
+        return rate
+      },
+      bare: async (round) => {
+        const { tokens, decodeMs } = await bare.api.generate(itemOf(prompts, round), maxTokens, isChat)
+        lengths.bare.push(tokens)
+        return (1000 * (tokens - 1)) / decodeMs
+      },
+    },
+    { rounds: context.quick ? 1 : own.rounds, warmUp: 1 },
+  )
+  await client.close()
+  bare.close()
+  const shortest = Math.min(...lengths.run, ...lengths.bare)
+  if (shortest < maxTokens / 4) throw new Error(`${folder}: an answer of ${shortest} tokens is too short to measure`)
+  return [
+    {
+      what: `Tokens a second through a run, ${folder} on WebAssembly`,
+      unit: 'tokens/s',
+      ...measureOf(summarize(samples.run)),
+      baselines: [{ what: 'transformers.js alone in a worker', ...measureOf(summarize(samples.bare)) }],
+      ...(own.hasGoal && { goal: { on: 'ratio', least: 0.97 } as const }),
+    },
+  ]
+}
+
+/** Runs the benchmark in this page. */
+export async function run(context: BenchContext): Promise<Report> {
+  const library = await loadAlcove()
+  const figures: Figure[] = []
+  const skipped: string[] = []
+  for (const own of cases) {
+    const missing = missingModel(context, own.folder)
+    if (missing === undefined) figures.push(...(await measureCase(library, context, own)))
+    else skipped.push(missing)
+  }
+  return {
+    figures,
+    notes: [
+      'From the first to the last token of an answer at temperature 0; one thread; the two take turns, each in its worker.',
+      'stories260K takes about a millisecond a token, so that the cost of everything else shows: it has no goal.',
+    ],
+    skipped,
+  }
+}

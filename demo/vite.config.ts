@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defineConfig, type Plugin } from 'vite'
+
+const demo = fileURLToPath(new URL('.', import.meta.url))
+const output = join(demo, 'dist')
+
+/** Files above this size are kept by the service worker when they are first used, not before. */
+const SHELL_FILE_BYTES = 200_000
+
+function listFiles(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    return statSync(path).isDirectory() ? listFiles(path) : [path]
+  })
+}
+
+/** Writes into the built service worker which files make up the page, and a version that changes with any built file. */
+function fillServiceWorker(): Plugin {
+  return {
+    name: 'alcove-service-worker',
+    apply: 'build',
+    closeBundle() {
+      const worker = join(output, 'sw.js')
+      const files = listFiles(output)
+        .filter((file) => file !== worker && !file.endsWith('.map'))
+        .sort()
+      const hash = createHash('sha256')
+      for (const file of files) hash.update(relative(output, file)).update(readFileSync(file))
+      const shell = files
+        .map((file) => ({ path: `./${relative(output, file).replaceAll('\\', '/')}`, bytes: statSync(file).size }))
+        .filter(({ bytes, path }) => bytes < SHELL_FILE_BYTES && path !== './index.html')
+        .map(({ path }) => path)
+      const text = readFileSync(worker, 'utf8')
+        .replace('__VERSION__', hash.digest('hex').slice(0, 16))
+        .replace("['__SHELL__']", JSON.stringify(['./', ...shell]))
+      writeFileSync(worker, text)
+    },
+  }
+}
+
+export default defineConfig({
+  root: demo,
+  base: './',
+  build: {
+    outDir: output,
+    emptyOutDir: true,
+    target: 'es2023',
+    // Its polyfill is an inline script, which the Content-Security-Policy refuses.
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+  },
+  worker: { format: 'es' },
+  plugins: [fillServiceWorker()],
+})

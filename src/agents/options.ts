@@ -1,0 +1,68 @@
+import type { Corpus, Metadata, SearchMode } from '../protocol/corpus.js'
+import type { Message } from '../protocol/message.js'
+import type { ChatModel, LoadOptions, ModelTask, OutputConstraint, Sampling, ToolChoice } from '../protocol/model.js'
+import type { Usage } from '../protocol/stream-part.js'
+import type { Tool } from '../tools/tool.js'
+
+/** Where a run ends before its answer is complete; what there is then is its result, with the finish reason `limit`. */
+export interface RunLimits {
+  /** Prompt and completion tokens of all steps together; looked at after each step. */
+  readonly totalTokens?: number | undefined
+  readonly wallTimeMs?: number | undefined
+  /** Calls that are made; a further one gets an error, and the model is asked for its answer. */
+  readonly toolCalls?: number | undefined
+}
+
+/** How documents are used. */
+export interface RetrievalOptions {
+  /** Passages that are searched for. @default 10 */
+  readonly topK?: number | undefined
+  /** @default 'hybrid' */
+  readonly mode?: SearchMode | undefined
+  /** Only documents whose metadata has these values. */
+  readonly where?: Metadata | undefined
+  /** Most tokens of passages in the prompt. @default half of the context, at most 2000; 200 for a model of trust `draft` */
+  readonly passageTokens?: number | undefined
+}
+
+/** What `stopWhen` can decide by, after a step that made calls. */
+export interface StepState {
+  /** Model calls so far. */
+  readonly steps: number
+  readonly text: string
+  /** Messages that the run added so far. */
+  readonly messages: readonly Message[]
+  readonly usage: Usage
+}
+
+/** Gives a chat model for a task, for example the one that a client chose for this device. */
+export type ModelResolver = (task: ModelTask, options: LoadOptions) => Promise<ChatModel>
+
+export interface AgentOptions {
+  /** @default 'agent' */
+  readonly name?: string | undefined
+  /** The system prompt. */
+  readonly instructions?: string | undefined
+  readonly model: ChatModel | ModelResolver
+  readonly tools?: readonly Tool[] | undefined
+  /** Documents to answer from. */
+  readonly corpus?: Corpus | undefined
+  readonly retrieval?: RetrievalOptions | undefined
+  /** Model calls that may make tool calls; after them the model is asked once more, for its answer. @default 20 */
+  readonly maxSteps?: number | undefined
+  /** @default 5 */
+  readonly maxParallelCalls?: number | undefined
+  /** `required` and a name hold for the first step. @default 'auto' */
+  readonly toolChoice?: ToolChoice | undefined
+  /** `native`, or the name of a text format for tools. @default 'auto': native where the model has it, else the model's own format */
+  readonly dialect?: string | undefined
+  readonly sampling?: Sampling | undefined
+  /** A form that the answer must have. */
+  readonly output?: OutputConstraint | undefined
+  readonly limits?: RunLimits | undefined
+  /** Ends the run after a step that made calls, with the finish reason `tool-calls`. */
+  readonly stopWhen?: ((state: StepState) => boolean) | undefined
+}
+
+/** What a run is asked: a question, a message, or a whole conversation. Never mutated. */
+export type AgentInput = string | Message | readonly Message[]

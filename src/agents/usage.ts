@@ -1,0 +1,78 @@
+import type { ModelUsage } from '../protocol/model.js'
+import type { Usage } from '../protocol/stream-part.js'
+import type { Clock } from '../runtime/clock.js'
+
+/** Counts and times of one run. */
+export interface UsageMeter {
+  /** Something of the answer is there. */
+  markToken(): void
+  addModelUsage(usage: ModelUsage): void
+  addTime(kind: 'loadMs' | 'searchMs', milliseconds: number): void
+  setModel(id: string): void
+  setCache(cache: Usage['cache']): void
+  /** A model call begins: rates are measured from its first token. */
+  startCall(): void
+  readonly totalTokens: number
+  read(): Usage
+}
+
+/** @param readToolMs time that tools have taken so far */
+export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageMeter {
+  const startedAt = clock.now()
+  const sums = {
+    promptTokens: 0,
+    completionTokens: 0,
+    cachedTokens: 0,
+    queueMs: 0,
+    loadMs: 0,
+    searchMs: 0,
+    decodeMs: 0,
+  }
+  let firstTokenAt: number | undefined
+  let callFirstTokenAt: number | undefined
+  let modelId: string | undefined
+  let cache: Usage['cache'] = 'off'
+
+  return {
+    markToken() {
+      if (callFirstTokenAt !== undefined) return
+      callFirstTokenAt = clock.now()
+      firstTokenAt ??= callFirstTokenAt
+    },
+    addModelUsage({ promptTokens, completionTokens, cachedTokens = 0, queueMs = 0, decodeMs }) {
+      sums.promptTokens += promptTokens
+      sums.completionTokens += completionTokens
+      sums.cachedTokens += cachedTokens
+      sums.queueMs += queueMs
+      sums.decodeMs += decodeMs ?? clock.now() - (callFirstTokenAt ?? clock.now())
+    },
+    addTime(kind, milliseconds) {
+      sums[kind] += milliseconds
+    },
+    setModel(id) {
+      modelId = id
+    },
+    setCache(value) {
+      cache = value
+    },
+    startCall() {
+      callFirstTokenAt = undefined
+    },
+    get totalTokens() {
+      return sums.promptTokens + sums.completionTokens
+    },
+    read() {
+      const { decodeMs, ...rest } = sums
+      return {
+        ...rest,
+        totalTokens: sums.promptTokens + sums.completionTokens,
+        timeToFirstTokenMs: firstTokenAt === undefined ? undefined : firstTokenAt - startedAt,
+        tokensPerSecond: decodeMs > 0 ? (sums.completionTokens / decodeMs) * 1000 : undefined,
+        toolMs: readToolMs(),
+        durationMs: clock.now() - startedAt,
+        cache,
+        modelId,
+      }
+    },
+  }
+}

@@ -1,0 +1,182 @@
+import type { Consent } from './engines/consent.js'
+import type { ModelInspection } from './engines/engine.js'
+import type { Refusal } from './engines/ladder.js'
+import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/model-spec.js'
+import { createSharedTask, type SharedTask } from './engines/shared-task.js'
+import { openRetrievalWorker } from './package-workers.js'
+import type { Corpus, CorpusOptions } from './protocol/corpus.js'
+import { AlcoveError, toAlcoveError } from './protocol/error.js'
+import type { EmbeddingModel, LoadOptions } from './protocol/model.js'
+import type { StatusPart } from './protocol/stream-part.js'
+import { createAddRun } from './retrieval/add-run.js'
+import type { RetrievalApi } from './retrieval/serve-corpus.js'
+import { createWorkerCorpora, type WorkerCorpora } from './retrieval/worker-corpus.js'
+import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
+import { abortable } from './runtime/abort.js'
+import type { Settings } from './settings.js'
+
+export interface CorpusOpenOptions extends CorpusOptions {
+  /**
+   * `wait`: adding and searching wait until the embedding model is there or was refused. `background`: they go on by keyword, and
+   * vectors follow when the model is there. @default 'wait'
+   */
+  readonly vectors?: 'wait' | 'background' | undefined
+}
+
+/** Documents and their embedding model, as the client uses them. */
+export interface Documents {
+  readonly host: WorkerHost<RetrievalApi>
+  readonly corpora: WorkerCorpora
+  open(name: string, options?: CorpusOpenOptions): Promise<Corpus>
+  /** Loads the embedding model that is configured; gives its id, or null when none could be had and none was named. */
+  loadEmbedder(options?: LoadOptions): Promise<string | null>
+  /** Takes the model of this id, whose download counts as agreed to. */
+  useEmbedder(id: string, options?: LoadOptions): Promise<void>
+  /** Lets go of a model that is about to be deleted. */
+  dropEmbedder(id: string): Promise<void>
+  inspect(id: string, signal?: AbortSignal): Promise<ModelInspection>
+  /** The model that is configured or in use. */
+  readonly embedder: { readonly id: string; readonly loaded: boolean } | undefined
+  readonly refused: readonly Refusal[]
+}
+
+export interface DocumentsOptions {
+  readonly settings: Settings
+  readonly sources: ModelSources
+  readonly consent: () => Promise<Consent>
+  readonly onWarning: (error: AlcoveError) => void
+}
+
+export function composeDocuments(options: DocumentsOptions): Documents {
+  const { settings, sources, onWarning } = options
+  const { embedder: configured } = settings
+  const host = createWorkerHost<RetrievalApi>({
+    name: 'alcove-retrieval',
+    open: () => openRetrievalWorker(settings.workerBaseUrl),
+  })
+  const object: EmbeddingModel | undefined = typeof configured === 'string' ? undefined : configured
+  const corpora = createWorkerCorpora({ host, storageName: settings.storageName, embedder: object, onWarning })
+  const refusals = new Map<string, Refusal>()
+  let loadedId: string | undefined
+  let loading: SharedTask<string | null, StatusPart> | undefined
+
+  const isNamed = configured !== 'auto'
+  const candidates =
+    configured === 'auto'
+      ? embeddingCatalogue.map((entry) => entry.id)
+      : [typeof configured === 'string' ? configured : configured.id]
+
+  async function askConsent(id: string, inspection: ModelInspection): Promise<void> {
+    if (inspection.state !== 'downloadable') return
+    const entry = findEntry(id)
+    const bytes = inspection.bytes ?? entry?.downloadBytes
+    await (await options.consent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
+  }
+
+  async function loadOne(id: string, load: LoadOptions): Promise<void> {
+    if (!object || object.id !== id) {
+      const spec = createModelSpec(id, sources)
+      const inspection = await corpora.inspectEmbedder(spec, load)
+      if (inspection.error) throw new AlcoveError(inspection.error.code, inspection.error.message, inspection.error)
+      await abortable(askConsent(id, inspection), load.signal)
+      await corpora.setEmbedder(spec)
+    }
+    await corpora.loadEmbedder(load)
+    loadedId = id
+    refusals.delete(id)
+  }
+
+  /** Tries the candidates in order. A named one that cannot be had is an error; of `'auto'` it is a refusal to report. */
+  async function loadFirst(load: LoadOptions): Promise<string | null> {
+    for (const id of candidates) {
+      try {
+        await loadOne(id, load)
+        return id
+      } catch (error) {
+        const cause = toAlcoveError(error, 'model-load-failed')
+        if (isNamed || cause.code === 'aborted' || cause.code === 'closed') throw cause
+        refusals.set(id, { model: id, code: cause.code, reason: cause.message })
+      }
+    }
+    return null
+  }
+
+  async function loadEmbedder(load: LoadOptions = {}): Promise<string | null> {
+    if (loadedId !== undefined) return loadedId
+    // A download that was refused is not asked about again with every document; `models.use` asks anew.
+    if (!isNamed && candidates.every((id) => refusals.get(id)?.code === 'download-refused')) return null
+    if (!loading) {
+      const forget = () => {
+        loading = undefined
+      }
+      loading = createSharedTask(async ({ signal, report }) => {
+        try {
+          return await loadFirst({ signal, onProgress: report })
+        } finally {
+          forget()
+        }
+      }, forget)
+    }
+    return loading.join(load)
+  }
+
+  /** The embedding model, or its absence, settled: what goes wrong with it is told and stops nothing. */
+  async function settleEmbedder(signal?: AbortSignal): Promise<void> {
+    await loadEmbedder({ signal }).catch((error: unknown) => {
+      const cause = toAlcoveError(error, 'model-load-failed')
+      if (cause.code === 'aborted' && signal?.aborted) throw cause
+      onWarning(cause)
+    })
+  }
+
+  return {
+    host,
+    corpora,
+    loadEmbedder,
+    get embedder() {
+      const id = loadedId ?? (isNamed ? candidates[0] : undefined)
+      return id === undefined ? undefined : { id, loaded: id === loadedId }
+    },
+    get refused() {
+      return [...refusals.values()]
+    },
+    async open(name, { vectors = 'wait', ...corpusOptions } = {}) {
+      const corpus = await corpora.open(name, corpusOptions)
+      const settled = settleEmbedder()
+      settled.catch(() => {})
+      return vectors === 'background' ? corpus : waitForVectors(corpus, settleEmbedder)
+    },
+    async useEmbedder(id, load = {}) {
+      ;(await options.consent()).grant(id)
+      await loadOne(id, load)
+    },
+    async dropEmbedder(id) {
+      if (loadedId !== id) return
+      loadedId = undefined
+      await corpora.setEmbedder(undefined)
+    },
+    inspect: (id, signal) => corpora.inspectEmbedder(createModelSpec(id, sources), { signal }),
+  }
+}
+
+/** The corpus, whose adds and searches that could use vectors wait until the embedding model is settled. */
+function waitForVectors(corpus: Corpus, settled: (signal?: AbortSignal) => Promise<void>): Corpus {
+  return {
+    ...corpus,
+    add: (input, { signal } = {}) =>
+      createAddRun(async (report, own) => {
+        await settled(own)
+        const run = corpus.add(input, { signal: own })
+        for await (const progress of run) report(progress)
+        return await run
+      }, signal),
+    async search(query, search = {}) {
+      if (search.mode !== 'keyword') await settled(search.signal)
+      return corpus.search(query, search)
+    },
+    async import(file) {
+      await settled()
+      return corpus.import(file)
+    },
+  }
+}

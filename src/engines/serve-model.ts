@@ -1,0 +1,210 @@
+import { AlcoveError } from '../protocol/error.js'
+import type { ChatModel, ChatModelCapabilities, ModelPart, ModelRequest } from '../protocol/model.js'
+import type { StatusPart } from '../protocol/stream-part.js'
+import { servePort, serveRequest } from '../rpc/port-stream.js'
+import { onAbort } from '../runtime/abort.js'
+import { type Clock, systemClock } from '../runtime/clock.js'
+import { type ChatEngine, type ModelInspection, type ModelSpec, parseModelId } from './engine.js'
+import { isFatalToEngine, translateEngineError } from './engine-errors.js'
+import { createPartQueue } from './part-queue.js'
+import { createTurnQueue, type TurnQueue } from './turn-queue.js'
+import { createWeightLoader } from './weights.js'
+
+/** What is known of a model once it is loaded. */
+export interface ModelDescription {
+  readonly contextTokens: number
+  readonly capabilities: ChatModelCapabilities
+}
+
+/** What the worker of the chat models offers. A call that takes a port serves a stream over it and ends when all is cleaned up. */
+export interface LlmApi {
+  /** One `ModelInspection`. */
+  inspect(spec: ModelSpec, port: MessagePort): Promise<void>
+  /** `StatusPart`s until the model is ready. */
+  load(spec: ModelSpec, port: MessagePort): Promise<void>
+  /** `ModelPart`s of an answer. Resolves when the engine is free again, also after a cancel. */
+  stream(spec: ModelSpec, request: ModelRequest, port: MessagePort): Promise<void>
+  countTokens(spec: ModelSpec, request: ModelRequest): Promise<number>
+  describe(spec: ModelSpec): Promise<ModelDescription>
+  /** Frees the memory of a model; a model that is not there is fine. */
+  dispose(id: string): Promise<void>
+  /** Frees a model and deletes its files from this device. */
+  remove(spec: ModelSpec): Promise<void>
+}
+
+/** How to come to the engine of each scheme: imported with its first use. */
+export type EngineImports = Readonly<Record<string, () => Promise<ChatEngine>>>
+
+interface Entry {
+  readonly key: string
+  readonly model: ChatModel
+  readonly queue: TurnQueue
+}
+
+/**
+ * The chat models of one worker. The requests of one engine run one at a time, in the order they came; one that waits says its
+ * place, and leaving the queue disturbs no other.
+ */
+export function createLlmApi(engines: EngineImports, { clock = systemClock }: { readonly clock?: Clock } = {}): LlmApi {
+  const entries = new Map<string, Entry>()
+  const queues = new Map<string, TurnQueue>()
+  const imported = new Map<string, Promise<ChatEngine>>()
+
+  const engineOf = (id: string): Promise<ChatEngine> => {
+    const { scheme } = parseModelId(id)
+    const known = imported.get(scheme)
+    if (known) return known
+    const engine = importEngine(engines, scheme)
+    imported.set(scheme, engine)
+    engine.catch(() => imported.delete(scheme))
+    return engine
+  }
+
+  const entryOf = async (spec: ModelSpec): Promise<Entry> => {
+    const engine = await engineOf(spec.id)
+    const key = JSON.stringify(spec)
+    const present = entries.get(spec.id)
+    if (present?.key === key) return present
+    const { scheme } = parseModelId(spec.id)
+    const queue = queues.get(scheme) ?? createTurnQueue()
+    queues.set(scheme, queue)
+    const entry: Entry = { key, model: engine.create(spec), queue }
+    entries.set(spec.id, entry)
+    if (present) void present.model.dispose().catch(() => {})
+    return entry
+  }
+
+  const forget = (entry: Entry, error: unknown) => {
+    if (isFatalToEngine(error) && entries.get(entry.model.id) === entry) entries.delete(entry.model.id)
+  }
+
+  const dispose = async (id: string) => {
+    const entry = entries.get(id)
+    if (!entry) return
+    entries.delete(id)
+    await entry.model.dispose()
+  }
+
+  async function* load(spec: ModelSpec, signal: AbortSignal): AsyncGenerator<StatusPart> {
+    const entry = await entryOf(spec)
+    yield* statusesOf((onProgress) => entry.model.load({ signal, onProgress }))
+  }
+
+  async function* answer(spec: ModelSpec, request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
+    const entry = await entryOf(spec)
+    const arrived = clock.now()
+    const endTurn = yield* waitForTurn(entry, signal)
+    const queueMs = clock.now() - arrived
+    try {
+      for await (const part of drainedParts(entry.model, request, signal)) {
+        yield part.type === 'model-usage' ? { ...part, usage: { ...part.usage, queueMs } } : part
+      }
+    } catch (error) {
+      const translated = translateEngineError(error, 'model-load-failed', `'${spec.id}' failed`)
+      forget(entry, translated)
+      throw translated
+    } finally {
+      endTurn()
+    }
+  }
+
+  return {
+    inspect: (spec, port) =>
+      serveRequest<ModelInspection>(port, async (signal) => (await engineOf(spec.id)).inspect(spec, { signal })),
+    load: (spec, port) => servePort(port, (signal) => load(spec, signal)),
+    stream: (spec, request, port) => servePort(port, (signal) => answer(spec, request, signal)),
+    countTokens: async (spec, request) => (await entryOf(spec)).model.countTokens(request),
+    async describe(spec) {
+      const { contextTokens, capabilities } = (await entryOf(spec)).model
+      return { contextTokens, capabilities }
+    },
+    dispose,
+    async remove(spec) {
+      await dispose(spec.id)
+      const engine = await engineOf(spec.id)
+      await (engine.remove ? engine.remove(spec) : createWeightLoader(spec).remove())
+    },
+  }
+}
+
+async function importEngine(engines: EngineImports, scheme: string): Promise<ChatEngine> {
+  const open = Object.hasOwn(engines, scheme) ? engines[scheme] : undefined
+  if (!open) {
+    const names = Object.keys(engines).sort((a, b) => distance(scheme, a) - distance(scheme, b))
+    throw new AlcoveError('invalid-argument', `expected an engine such as '${names.join("', '")}', got '${scheme}'`, {
+      hint: `Did you mean '${names[0]}:…'?`,
+      details: { scheme, nearest: names.slice(0, 3) },
+    })
+  }
+  try {
+    return await open()
+  } catch (error) {
+    throw new AlcoveError('network', `the engine '${scheme}' could not be loaded: ${String(error)}`, {
+      cause: error,
+      hint: "Check that the files beside the worker's script are served too.",
+    })
+  }
+}
+
+/** Number of letters to change, add or leave out (Levenshtein 1965). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[b.length] as number
+}
+
+/** What `run` reports, as parts; ends or throws as it does. */
+async function* statusesOf(run: (report: (status: StatusPart) => void) => Promise<void>): AsyncGenerator<StatusPart> {
+  const statuses = createPartQueue<StatusPart>()
+  run(statuses.push).then(statuses.end, statuses.fail)
+  yield* statuses
+}
+
+/** Waits in the engine's queue and says the place. Returns how to end the turn. */
+async function* waitForTurn({ queue, model }: Entry, signal: AbortSignal): AsyncGenerator<StatusPart, () => void> {
+  const places = createPartQueue<StatusPart>()
+  const onPosition = (position: number) => {
+    const message = `Waiting for the model: number ${position} in the queue`
+    places.push({ type: 'status', status: 'queued', message, modelId: model.id, position })
+  }
+  const turn = queue.enter({ signal, onPosition })
+  turn.then(places.end, places.fail)
+  let isTaken = false
+  try {
+    yield* places
+    const endTurn = await turn
+    isTaken = true
+    return endTurn
+  } finally {
+    // Left by its reader just when its turn came: the next one is let in.
+    if (!isTaken) turn.then((endTurn) => endTurn()).catch(() => {})
+  }
+}
+
+/** A model's parts; ends only when the model is free again. */
+async function* drainedParts(model: ChatModel, request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
+  const reader = model.stream(request).getReader()
+  let drained: Promise<void> | undefined
+  const drain = () => {
+    drained ??= reader.cancel().catch(() => {})
+  }
+  const stopListening = onAbort(signal, drain)
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      yield value
+    }
+  } finally {
+    stopListening()
+    drain()
+    await drained
+  }
+}

@@ -1,0 +1,82 @@
+// The public names, explicitly. No logic here.
+
+export type { Agent, RunOptions } from './agents/agent.js'
+export { createAgent } from './agents/agent.js'
+export type {
+  AgentInput,
+  AgentOptions,
+  ModelResolver,
+  RetrievalOptions,
+  RunLimits,
+  StepState,
+} from './agents/options.js'
+export type { AgentRun } from './agents/run.js'
+export type { CorpusOpenOptions, Health, ModelsApi, StorageApi, StorageKind, StorageUsage } from './compose.js'
+export type { Alcove, ClientAgentOptions } from './create-alcove.js'
+export { createAlcove } from './create-alcove.js'
+export type { DownloadRequest } from './engines/consent.js'
+export type { DeviceProfile } from './engines/device.js'
+export type { LadderReport, Refusal } from './engines/ladder.js'
+export type { Availability, ChatTask, ModelListing } from './engines/model-registry.js'
+export type {
+  AddProgress,
+  AddResult,
+  AddRun,
+  Citation,
+  Corpus,
+  CorpusOptions,
+  CorpusStats,
+  DocumentInput,
+  DocumentSummary,
+  Hit,
+  Metadata,
+  MetadataValue,
+  SearchMode,
+  SearchOptions,
+  Source,
+  Span,
+  StoredDocument,
+  TextDocument,
+} from './protocol/corpus.js'
+export type { AlcoveErrorCode, AlcoveErrorOptions } from './protocol/error.js'
+export { AlcoveError, alcoveErrorCodes, isAlcoveError } from './protocol/error.js'
+export type {
+  CitationPart,
+  MediaPart,
+  Message,
+  MessagePart,
+  ReasoningPart,
+  Role,
+  TextPart,
+  ToolCallPart,
+  ToolResultPart,
+} from './protocol/message.js'
+export type {
+  ChatModel,
+  ChatModelCapabilities,
+  EmbeddingModel,
+  EmbeddingPurpose,
+  JsonSchema,
+  LoadOptions,
+  ModelFinishReason,
+  ModelPart,
+  ModelRequest,
+  ModelTask,
+  ModelUsage,
+  OutputConstraint,
+  Sampling,
+  ToolChoice,
+  ToolDescription,
+} from './protocol/model.js'
+export type {
+  ErrorInfo,
+  Finish,
+  FinishReason,
+  GroundingClaim,
+  StatusPart,
+  StreamPart,
+  Usage,
+} from './protocol/stream-part.js'
+export type { AlcoveOptions, CacheOptions, StorageOptions } from './settings.js'
+export type { Tool, ToolOptions } from './tools/tool.js'
+export { tool } from './tools/tool.js'

@@ -1,0 +1,306 @@
+import type { Span } from '../protocol/corpus.js'
+import { AlcoveError } from '../protocol/error.js'
+import { trimSpan } from '../text/sentences.js'
+import { boundary, codePointStarts, graphemeStarts, tailStart, wordStarts } from './chunk-boundaries.js'
+import { type CountTokens, createBatchCounter, cutPieces, type PieceLimits, type Pieces } from './chunk-pieces.js'
+import { findSections, groupSections, type Section, type SectionGroup } from './chunk-sections.js'
+import type { ParsedDocument } from './parse/document.js'
+import { createYielder, type Yielder } from './parse/yielding.js'
+
+/** A passage of a document: what is embedded, found and cited. */
+export interface Chunk {
+  /** Its place among the document's chunks, from 0. */
+  readonly index: number
+  /** `document.text.slice(...span)` is its text. It begins and ends with a visible character. */
+  readonly span: Span
+  /** The page on which it begins, where the document has pages. */
+  readonly page?: number
+  /** Titles of the sections that hold it, outermost first. */
+  readonly headings: readonly string[]
+  /** Number of tokens of its text. */
+  readonly tokens: number
+}
+
+export interface ChunkOptions {
+  /** Longest chunk, overlap included. */
+  readonly chunkTokens: number
+  /** Most tokens that a chunk repeats from the end of the one before; at most half of `chunkTokens` is taken. */
+  readonly overlapTokens: number
+  /** The embedding model's tokenizer: the number of tokens of each text, without special tokens. */
+  countTokens(texts: readonly string[]): Promise<number[]>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A chunk in the making. `from` to `to` is what is new in it; from `start` on it repeats the one before. */
+interface Draft {
+  readonly start: number
+  readonly from: number
+  readonly to: number
+  readonly group: SectionGroup
+  readonly tokens?: number
+}
+
+/** Most code units for a token of the limit: keeps blanks, rules and unknown words from making endless chunks. */
+const CHARACTERS_PER_TOKEN = 16
+
+/**
+ * Splits a document into chunks: at headings, then paragraphs, sentences, words, and an endless word at graphemes.
+ *
+ * No chunk counts more than `chunkTokens` (a single character may, where the limit is below its count); every visible
+ * character is in one; no word that fits, and no surrogate pair, is cut; a chunk keeps to its section, but tiny sections
+ * under one parent share one. Linear in the length of the text; gives way to other work of its thread.
+ * Throws `invalid-argument` for a limit below 1, and what the signal says.
+ */
+export async function chunkDocument(
+  document: Pick<ParsedDocument, 'text' | 'headings' | 'pages'>,
+  options: ChunkOptions,
+): Promise<Chunk[]> {
+  const { chunkTokens, overlapTokens, signal } = options
+  if (!(chunkTokens >= 1) || !(overlapTokens >= 0)) {
+    throw new AlcoveError(
+      'invalid-argument',
+      `Expected chunkTokens of at least 1 and overlapTokens of at least 0, got ${chunkTokens} and ${overlapTokens}`,
+    )
+  }
+  const { text } = document
+  const yielder = createYielder(signal)
+  await yielder.pause()
+  const count = createBatchCounter(options.countTokens, yielder)
+  const limits = { tokens: chunkTokens, characters: Math.max(200, Math.ceil(chunkTokens * CHARACTERS_PER_TOKEN)) }
+  const sections = findSections(text.length, document.headings)
+  const pieces = await cutPieces(
+    text,
+    sections.map(({ start }) => start),
+    limits,
+    count,
+    yielder,
+  )
+  const overlap = Math.min(overlapTokens, Math.floor(chunkTokens / 2))
+  const drafts = await packGroups(text, pieces, sections, limits, overlap, yielder)
+  const checked = await checkDrafts(text, drafts, pieces, limits, count, yielder)
+  return finishChunks(text, checked, document.pages)
+}
+
+/** The first piece at or after an offset. */
+function pieceAt(pieces: Pieces, offset: number): number {
+  let low = 0
+  let high = pieces.starts.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((pieces.starts[middle] ?? 0) < offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+async function packGroups(
+  text: string,
+  pieces: Pieces,
+  sections: readonly Section[],
+  limits: PieceLimits,
+  overlapTokens: number,
+  yielder: Yielder,
+): Promise<Draft[]> {
+  const firsts = [...sections.map(({ start }) => pieceAt(pieces, start)), pieces.starts.length]
+  const sizes = sections.map((section, index) => {
+    const [from = 0, to = 0] = [firsts[index], firsts[index + 1]]
+    let tokens = 0
+    for (let piece = from; piece < to; piece++) tokens += pieces.tokens[piece] ?? 0
+    const end = sections[index + 1]?.start ?? text.length
+    return { tokens, hasBody: hasBody(text.slice(section.start, end), section.path.at(-1)) }
+  })
+  const drafts: Draft[] = []
+  for (const group of groupSections(sections, sizes, limits.tokens)) {
+    packGroup(text, pieces, firsts[group.from] ?? 0, firsts[group.to] ?? 0, group, limits, overlapTokens, drafts)
+    if (yielder.due()) await yielder.pause()
+  }
+  return drafts
+}
+
+const letters = (text: string): string => text.replace(/[^\p{L}\p{N}]+/gu, '')
+
+/** Whether a section has text besides its title, which may take several lines and have marks around it. */
+function hasBody(section: string, title: string | undefined): boolean {
+  let rest = section
+  let missing = title === undefined ? 0 : Math.max(1, letters(title).length)
+  while (missing > 0 && rest !== '') {
+    const newline = rest.indexOf('\n')
+    missing -= letters(newline < 0 ? rest : rest.slice(0, newline)).length
+    rest = newline < 0 ? '' : rest.slice(newline + 1)
+  }
+  return /[\p{L}\p{N}]/u.test(rest)
+}
+
+const endOf = (text: string, pieces: Pieces, piece: number): number => pieces.starts[piece] ?? text.length
+
+/** Fills chunks one after the other with the pieces from `first` up to `end`. */
+function packGroup(
+  text: string,
+  pieces: Pieces,
+  first: number,
+  end: number,
+  group: SectionGroup,
+  limits: PieceLimits,
+  overlapTokens: number,
+  drafts: Draft[],
+): void {
+  let from = first
+  let previous = first
+  while (from < end) {
+    const overlap = from === first ? undefined : findOverlap(text, pieces, previous, from, overlapTokens)
+    let start = overlap?.start ?? endOf(text, pieces, from)
+    let to = fillChunk(text, pieces, from, end, start, overlap?.tokens ?? 0, limits)
+    if (to === from) {
+      start = endOf(text, pieces, from)
+      to = Math.max(from + 1, fillChunk(text, pieces, from, end, start, 0, limits))
+    }
+    if (to < end) to = betterEnd(pieces, from, to)
+    drafts.push({
+      start,
+      from: endOf(text, pieces, from),
+      to: endOf(text, pieces, to),
+      group,
+    })
+    previous = from
+    from = to
+  }
+}
+
+/** The piece up to which a chunk can be filled that begins at `start` with so many tokens of overlap. */
+function fillChunk(
+  text: string,
+  pieces: Pieces,
+  from: number,
+  end: number,
+  start: number,
+  overlapTokens: number,
+  limits: PieceLimits,
+): number {
+  let tokens = overlapTokens
+  let to = from
+  while (to < end) {
+    tokens += pieces.tokens[to] ?? 0
+    if (tokens > limits.tokens || endOf(text, pieces, to + 1) - start > limits.characters) break
+    to++
+  }
+  return to
+}
+
+/** The last strong boundary in the further half of a chunk; its full end when there is none. */
+function betterEnd(pieces: Pieces, from: number, to: number): number {
+  let total = 0
+  for (let piece = from; piece < to; piece++) total += pieces.tokens[piece] ?? 0
+  let best = to
+  let bestBoundary = pieces.boundaries[to] ?? boundary.grapheme
+  let tokens = total
+  for (let piece = to - 1; piece > from && bestBoundary > boundary.paragraph; piece--) {
+    tokens -= pieces.tokens[piece] ?? 0
+    const kind = pieces.boundaries[piece] ?? boundary.grapheme
+    if (tokens < total * (kind <= boundary.paragraph ? 0.5 : 0.7)) break
+    if (kind < bestBoundary) {
+      best = piece
+      bestBoundary = kind
+    }
+  }
+  return best
+}
+
+/** What a chunk repeats of the one before: its last sentences, or the last words of a sentence that is longer. */
+function findOverlap(
+  text: string,
+  pieces: Pieces,
+  previous: number,
+  from: number,
+  overlapTokens: number,
+): { start: number; tokens: number } | undefined {
+  let tokens = 0
+  let piece = from
+  while (piece - 1 > previous && tokens + (pieces.tokens[piece - 1] ?? 0) <= overlapTokens) {
+    piece--
+    tokens += pieces.tokens[piece] ?? 0
+  }
+  if (piece < from) return { start: endOf(text, pieces, piece), tokens }
+  const last = from - 1
+  const lastTokens = pieces.tokens[last] ?? 0
+  if (overlapTokens < 1 || lastTokens === 0 || (pieces.boundaries[from] ?? 0) > boundary.sentence) return undefined
+  const [start, end] = [endOf(text, pieces, last), endOf(text, pieces, from)]
+  const length = Math.floor(((end - start) * overlapTokens) / Math.max(lastTokens, overlapTokens))
+  const tail = tailStart(text, start, end, length)
+  return tail > start && tail < end ? { start: tail, tokens: overlapTokens } : undefined
+}
+
+/** Counts the chunks as they are: tokens of parts do not quite add up. What is over loses its overlap, then is split. */
+async function checkDrafts(
+  text: string,
+  drafts: readonly Draft[],
+  pieces: Pieces,
+  limits: PieceLimits,
+  count: CountTokens,
+  yielder: Yielder,
+): Promise<Draft[]> {
+  let current: readonly Draft[] = drafts
+  for (;;) {
+    const open = current.filter((draft) => draft.tokens === undefined)
+    if (open.length === 0) return [...current]
+    const counts = await count(open.map((draft) => text.slice(...trimSpan(text, [draft.start, draft.to]))))
+    let next = 0
+    current = current.flatMap((draft) => {
+      if (draft.tokens !== undefined) return [draft]
+      const tokens = counts[next++] ?? 0
+      return tokens <= limits.tokens ? [{ ...draft, tokens }] : shrinkDraft(text, { ...draft, tokens }, pieces)
+    })
+    await yielder.pause()
+  }
+}
+
+/** What to try instead of a draft that is over the limit; itself, as it is, when it is one character. */
+function shrinkDraft(text: string, draft: Draft & { tokens: number }, pieces: Pieces): Draft[] {
+  const { from, to, group, tokens } = draft
+  if (draft.start < from) return [{ start: from, from, to, group }]
+  const cut = cutMiddle(text, trimSpan(text, [from, to]), pieces)
+  if (cut === undefined) return [{ ...draft, tokens }]
+  return [
+    { start: from, from, to: cut, group },
+    { start: cut, from: cut, to, group },
+  ]
+}
+
+/** The boundary of a piece, else word, grapheme or character, that is nearest to the middle of a span. */
+function cutMiddle(text: string, [from, to]: Span, pieces: Pieces): number | undefined {
+  const middle = (from + to) / 2
+  const nearest = (offsets: readonly number[]): number | undefined =>
+    offsets
+      .filter((offset) => offset > from && offset < to)
+      .reduce<number | undefined>(
+        (best, offset) => (best === undefined || Math.abs(offset - middle) < Math.abs(best - middle) ? offset : best),
+        undefined,
+      )
+  const piece = pieceAt(pieces, middle)
+  return (
+    nearest([endOf(text, pieces, piece - 1), endOf(text, pieces, piece)]) ??
+    nearest(wordStarts(text, from, to)) ??
+    nearest(graphemeStarts(text, from, to, Math.ceil((to - from) / 2))) ??
+    nearest(codePointStarts(text, from, to))
+  )
+}
+
+function finishChunks(text: string, drafts: readonly Draft[], pages: ParsedDocument['pages']): Chunk[] {
+  const chunks: Chunk[] = []
+  let page = 0
+  for (const draft of drafts) {
+    const [from] = trimSpan(text, [draft.from, draft.to])
+    const span = trimSpan(text, [Math.min(draft.start, from), draft.to])
+    if (from >= draft.to || span[0] >= span[1]) continue
+    while (page > 0 && (pages[page]?.span[0] ?? 0) > span[0]) page--
+    while (page + 1 < pages.length && (pages[page + 1]?.span[0] ?? 0) <= span[0]) page++
+    const number = pages[page]?.page
+    chunks.push({
+      index: chunks.length,
+      span,
+      ...(number === undefined ? {} : { page: number }),
+      headings: draft.group.path,
+      tokens: draft.tokens ?? 0,
+    })
+  }
+  return chunks
+}

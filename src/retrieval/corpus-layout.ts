@@ -1,0 +1,94 @@
+import type { Metadata } from '../protocol/corpus.js'
+import type { WrittenIn } from '../text/script.js'
+
+/** Version of what a corpus store writes; a later one is not touched. */
+export const layoutVersion = 1
+
+/** What is kept of a corpus besides its documents. */
+export interface CorpusMeta {
+  readonly version: number
+  readonly name: string
+  /** Changes when the corpus is deleted and made again. */
+  readonly incarnation: string
+  /** Counts the changes, so that another tab sees that there was one. */
+  readonly revision: number
+  readonly chunkTokens: number
+  readonly overlapTokens: number
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+}
+
+/** Names the segments of one document: what has no entry is not in the corpus. */
+export interface DocumentEntry {
+  readonly id: string
+  readonly title: string
+  readonly url?: string
+  readonly mediaType: string
+  readonly metadata: Metadata
+  readonly pages?: number
+  /** Hash of all that the stored form depends on: bytes, metadata, parser version, chunk options. */
+  readonly contentHash: string
+  /** Bytes of the text in UTF-8. */
+  readonly bytes: number
+  readonly chunks: number
+  /** Milliseconds since the epoch. */
+  readonly addedAt: number
+  /** Place in the corpus: first come, first. An update keeps it. */
+  readonly order: number
+  readonly writtenIn: WrittenIn
+  /** Whether the chunks were measured with an embedding model's tokenizer, or by estimate. */
+  readonly tokensCounted: 'model' | 'estimate'
+  /** Key of the text and of the chunk table. */
+  readonly segment: string
+  /** The vectors, once there are some: of which model, and under which key. */
+  readonly vectors?: { readonly segment: string; readonly embedder: string; readonly dimensions: number }
+}
+
+/** Where the chunks of a document stand: one row each, in order. Binary, as there may be many. */
+export interface ChunkTable {
+  /** Start and end of each chunk, in UTF-16 code units of the text. */
+  readonly spans: Uint32Array
+  /** Page of each chunk; 0 for none. */
+  readonly pages: Uint32Array
+  /** Index into `headings` of each chunk. */
+  readonly headingPath: Uint32Array
+  /** The heading paths that occur. */
+  readonly headings: readonly (readonly string[])[]
+}
+
+/** A document's segments. */
+export interface DocumentContent {
+  readonly text: string
+  readonly table: ChunkTable
+  /** One after the other; undefined while there are none. */
+  readonly vectors?: Float32Array | undefined
+}
+
+/** The segments as they should be, without vectors that do not fit; undefined when text or chunks are missing or do not fit. */
+export function checkContent(
+  entry: DocumentEntry,
+  text: unknown,
+  table: unknown,
+  vectors: unknown,
+): DocumentContent | undefined {
+  if (typeof text !== 'string' || !isChunkTable(table, entry.chunks, text.length)) return undefined
+  const fits =
+    vectors instanceof Float32Array &&
+    entry.vectors !== undefined &&
+    vectors.length === entry.chunks * entry.vectors.dimensions
+  return { text, table, vectors: fits ? vectors : undefined }
+}
+
+/** Whether a value is a table of so many chunks of a text of that length. */
+export function isChunkTable(value: unknown, chunks: number, textLength: number): value is ChunkTable {
+  const { spans, pages, headingPath, headings } = (value ?? {}) as Partial<ChunkTable>
+  if (!(spans instanceof Uint32Array && pages instanceof Uint32Array && headingPath instanceof Uint32Array))
+    return false
+  if (spans.length !== chunks * 2 || pages.length !== chunks || headingPath.length !== chunks) return false
+  if (!Array.isArray(headings) || headingPath.some((index) => index >= headings.length)) return false
+  for (let index = 0; index < spans.length; index += 2) {
+    if ((spans[index] as number) > (spans[index + 1] as number) || (spans[index + 1] as number) > textLength)
+      return false
+  }
+  return true
+}

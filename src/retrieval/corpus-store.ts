@@ -1,0 +1,301 @@
+import { AlcoveError } from '../protocol/error.js'
+import type { Store } from '../store/store.js'
+import {
+  type CorpusMeta,
+  checkContent,
+  type DocumentContent,
+  type DocumentEntry,
+  layoutVersion,
+} from './corpus-layout.js'
+import type { Locks } from './corpus-locks.js'
+
+/** Without Web Locks another tab may be in the middle of an add: what it wrote is left alone for so long. */
+const sweepAfterMs = 3_600_000
+/** Most documents whose segments are in memory on their way from the store. */
+const readBatch = 32
+
+export interface CorpusStoreOptions {
+  readonly store: Store
+  readonly name: string
+  readonly locks: Locks
+  /** Milliseconds since the epoch. */
+  readonly wallTime: () => number
+  /** A new name for a segment. @default random */
+  readonly createId?: (() => string) | undefined
+}
+
+/** An entry as it is before it is stored; `order` counts only where it replaces none. */
+export type NewEntry = Omit<DocumentEntry, 'segment' | 'vectors' | 'addedAt'>
+
+/** What putting a document did. `entry` is the one that is stored now. */
+export interface PutResult {
+  readonly type: 'added' | 'updated' | 'unchanged'
+  readonly entry: DocumentEntry
+}
+
+/**
+ * One corpus in a `Store`. Segments are written first; one `write` then names them in the document's entry, counts the revision up
+ * and deletes what the entry named before. A crash between leaves segments without a name, which the next open sweeps.
+ */
+export interface CorpusStore {
+  readMeta(): Promise<CorpusMeta | undefined>
+  /** Makes the corpus if there is none, with these options; else sets the options where they differ. */
+  open(options: {
+    readonly chunkTokens?: number | undefined
+    readonly overlapTokens?: number | undefined
+  }): Promise<CorpusMeta>
+  /** All entries in document order. */
+  readEntries(): Promise<DocumentEntry[]>
+  readEntry(id: string): Promise<DocumentEntry | undefined>
+  /**
+   * Texts, chunks and, where they are wanted and there, the vectors. Entries whose segments are gone or broken (another tab changed
+   * them) are left out.
+   */
+  readContents(
+    entries: readonly DocumentEntry[],
+    wantsVectors: (entry: DocumentEntry) => boolean,
+  ): AsyncIterable<{ readonly entry: DocumentEntry; readonly content: DocumentContent }>
+  /** Stores a document, unless it was stored meanwhile as it is. */
+  putDocument(entry: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult>
+  /** Stores vectors for a document as it is named by `entry`; undefined when that was changed meanwhile. */
+  putVectors(entry: DocumentEntry, vectors: Float32Array, embedder: string): Promise<DocumentEntry | undefined>
+  removeDocument(id: string): Promise<boolean>
+  removeAll(): Promise<void>
+  /** Removes the corpus itself, too. */
+  drop(): Promise<void>
+  /** Deletes the segments that no entry names. Returns how many keys were deleted. */
+  sweep(): Promise<number>
+}
+
+const metaPrefix = 'corpus/'
+
+/** Names of all corpora in a store, in order. */
+export async function listCorpusNames(store: Store): Promise<string[]> {
+  const keys = await store.keys(metaPrefix)
+  return keys.map((key) => decodeURIComponent(key.slice(metaPrefix.length)))
+}
+
+export function createCorpusStore(options: CorpusStoreOptions): CorpusStore {
+  return new KeyedCorpusStore(options)
+}
+
+class KeyedCorpusStore implements CorpusStore {
+  readonly #store: Store
+  readonly #name: string
+  readonly #locks: Locks
+  readonly #wallTime: () => number
+  readonly #createId: () => string
+  readonly #metaKey: string
+  readonly #entryPrefix: string
+  readonly #segmentPrefix: string
+  readonly #namingLock: string
+  readonly #writersLock: string
+
+  constructor({ store, name, locks, wallTime, createId }: CorpusStoreOptions) {
+    const encoded = encodeURIComponent(name)
+    this.#store = store
+    this.#name = name
+    this.#locks = locks
+    this.#wallTime = wallTime
+    this.#createId = createId ?? (() => crypto.randomUUID())
+    this.#metaKey = `${metaPrefix}${encoded}`
+    this.#entryPrefix = `document/${encoded}/`
+    this.#segmentPrefix = `segment/${encoded}/`
+    this.#namingLock = `alcove-corpus-naming/${encoded}`
+    this.#writersLock = `alcove-corpus-writers/${encoded}`
+  }
+
+  async readMeta(): Promise<CorpusMeta | undefined> {
+    const meta = await this.#store.get<CorpusMeta>(this.#metaKey)
+    if (meta !== undefined && meta.version > layoutVersion) {
+      throw new AlcoveError(
+        'version-unsupported',
+        `corpus '${this.#name}': it is stored in layout ${meta.version}, this Alcove knows ${layoutVersion}`,
+      )
+    }
+    return meta
+  }
+
+  async open(options: { chunkTokens?: number | undefined; overlapTokens?: number | undefined }): Promise<CorpusMeta> {
+    return await this.#locks.exclusive(this.#namingLock, async () => {
+      const stored = await this.readMeta()
+      const chunkTokens = options.chunkTokens ?? stored?.chunkTokens ?? 256
+      const fallbackOverlap = Math.min(stored?.overlapTokens ?? 32, Math.floor(chunkTokens / 2))
+      const overlapTokens = options.overlapTokens ?? fallbackOverlap
+      if (stored?.chunkTokens === chunkTokens && stored.overlapTokens === overlapTokens) return stored
+      const fresh = { version: layoutVersion, name: this.#name, revision: 0, createdAt: this.#wallTime() }
+      const meta: CorpusMeta = {
+        ...(stored ?? { ...fresh, incarnation: this.#createId() }),
+        chunkTokens,
+        overlapTokens,
+      }
+      await this.#store.write({ set: [[this.#metaKey, meta]] })
+      return meta
+    })
+  }
+
+  async readEntries(): Promise<DocumentEntry[]> {
+    const keys = await this.#store.keys(this.#entryPrefix)
+    const entries = await this.#store.getMany<DocumentEntry>(keys)
+    return entries
+      .filter((entry) => entry !== undefined)
+      .sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+  }
+
+  readEntry(id: string): Promise<DocumentEntry | undefined> {
+    return this.#store.get<DocumentEntry>(this.#entryPrefix + id)
+  }
+
+  async *readContents(entries: readonly DocumentEntry[], wantsVectors: (entry: DocumentEntry) => boolean) {
+    for (let start = 0; start < entries.length; start += readBatch) {
+      const batch = entries.slice(start, start + readBatch)
+      const wanted = batch.map((entry) => [
+        this.#key(entry.segment, 'text'),
+        this.#key(entry.segment, 'chunks'),
+        ...(entry.vectors !== undefined && wantsVectors(entry) ? [this.#key(entry.vectors.segment, 'vectors')] : []),
+      ])
+      const values = await this.#store.getMany<unknown>(wanted.flat())
+      let at = 0
+      for (const [index, entry] of batch.entries()) {
+        const [text, table, vectors] = values.slice(at, at + (wanted[index]?.length ?? 0))
+        at += wanted[index]?.length ?? 0
+        const content = checkContent(entry, text, table, vectors)
+        if (content !== undefined) yield { entry, content }
+      }
+    }
+  }
+
+  async putDocument(partial: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult> {
+    const segment = this.#newSegment()
+    const { vectors, table, text } = content
+    const withVectors = vectors !== undefined && embedder !== undefined && partial.chunks > 0
+    const set: [string, unknown][] = [
+      [this.#key(segment, 'text'), text],
+      [this.#key(segment, 'chunks'), table],
+      ...(withVectors ? [[this.#key(segment, 'vectors'), vectors] as [string, unknown]] : []),
+    ]
+    return await this.#locks.shared(this.#writersLock, async () => {
+      await this.#store.write({ set })
+      return await this.#nameDocument({
+        ...partial,
+        segment,
+        addedAt: this.#wallTime(),
+        ...(withVectors && { vectors: { segment, embedder, dimensions: vectors.length / partial.chunks } }),
+      })
+    })
+  }
+
+  async putVectors(entry: DocumentEntry, vectors: Float32Array, embedder: string): Promise<DocumentEntry | undefined> {
+    const segment = this.#newSegment()
+    return await this.#locks.shared(this.#writersLock, async () => {
+      await this.#store.write({ set: [[this.#key(segment, 'vectors'), vectors]] })
+      return await this.#locks.exclusive(this.#namingLock, async () => {
+        const current = await this.readEntry(entry.id)
+        const meta = await this.readMeta()
+        if (current?.segment !== entry.segment || meta === undefined) {
+          await this.#store.write({ delete: [this.#key(segment, 'vectors')] })
+          return undefined
+        }
+        const next: DocumentEntry = {
+          ...current,
+          vectors: { segment, embedder, dimensions: vectors.length / Math.max(entry.chunks, 1) },
+        }
+        const old = current.vectors === undefined ? [] : [this.#key(current.vectors.segment, 'vectors')]
+        await this.#store.write({ set: [[this.#entryPrefix + entry.id, next], this.#nextMeta(meta)], delete: old })
+        return next
+      })
+    })
+  }
+
+  async removeDocument(id: string): Promise<boolean> {
+    return await this.#locks.exclusive(this.#namingLock, async () => {
+      const entry = await this.readEntry(id)
+      const meta = await this.readMeta()
+      if (entry === undefined || meta === undefined) return false
+      await this.#store.write({
+        set: [this.#nextMeta(meta)],
+        delete: [this.#entryPrefix + id, ...this.#keysOf(entry)],
+      })
+      return true
+    })
+  }
+
+  async removeAll(): Promise<void> {
+    await this.#locks.exclusive(this.#namingLock, async () => {
+      const meta = await this.readMeta()
+      const entries = await this.readEntries()
+      const keys = entries.flatMap((entry) => [this.#entryPrefix + entry.id, ...this.#keysOf(entry)])
+      await this.#store.write({ set: meta === undefined ? [] : [this.#nextMeta(meta)], delete: keys })
+    })
+  }
+
+  async drop(): Promise<void> {
+    await this.#locks.exclusive(this.#namingLock, async () => {
+      const keys = await Promise.all([this.#store.keys(this.#entryPrefix), this.#store.keys(this.#segmentPrefix)])
+      await this.#store.write({ delete: [this.#metaKey, ...keys.flat()] })
+    })
+  }
+
+  async sweep(): Promise<number> {
+    const swept = await this.#locks.ifFree(this.#writersLock, async () => {
+      const [keys, entries] = await Promise.all([this.#store.keys(this.#segmentPrefix), this.readEntries()])
+      const named = new Set(entries.flatMap((entry) => this.#keysOf(entry)))
+      const isOldEnough = (key: string): boolean => this.#isSafeToSweep || this.#ageOf(key) > sweepAfterMs
+      const orphans = keys.filter((key) => !named.has(key) && isOldEnough(key))
+      if (orphans.length > 0) await this.#store.write({ delete: orphans })
+      return orphans.length
+    })
+    return swept ?? 0
+  }
+
+  /** Whether the writers' lock speaks for all tabs. */
+  get #isSafeToSweep(): boolean {
+    return this.#store.kind === 'memory' || globalThis.navigator?.locks !== undefined
+  }
+
+  #ageOf(key: string): number {
+    const writtenAt = Number.parseInt(key.slice(this.#segmentPrefix.length).split('-', 1)[0] ?? '', 36)
+    return this.#wallTime() - (Number.isFinite(writtenAt) ? writtenAt : 0)
+  }
+
+  /** The naming write of a document: what it replaces is what is stored at this moment. */
+  async #nameDocument(fresh: DocumentEntry): Promise<PutResult> {
+    return await this.#locks.exclusive(this.#namingLock, async () => {
+      const previous = await this.readEntry(fresh.id)
+      const meta = await this.readMeta()
+      if (meta === undefined) {
+        await this.#store.write({ delete: this.#keysOf(fresh) })
+        throw new AlcoveError('not-found', `corpus '${this.#name}' was deleted while a document was added to it`)
+      }
+      const isSame =
+        previous?.contentHash === fresh.contentHash && previous.vectors?.embedder === fresh.vectors?.embedder
+      if (isSame) {
+        await this.#store.write({ delete: this.#keysOf(fresh) })
+        return { type: 'unchanged', entry: previous }
+      }
+      const entry = { ...fresh, order: previous?.order ?? fresh.order }
+      await this.#store.write({
+        set: [[this.#entryPrefix + entry.id, entry], this.#nextMeta(meta)],
+        delete: previous === undefined ? [] : this.#keysOf(previous),
+      })
+      return { type: previous === undefined ? 'added' : 'updated', entry }
+    })
+  }
+
+  #nextMeta(meta: CorpusMeta): readonly [string, CorpusMeta] {
+    return [this.#metaKey, { ...meta, revision: meta.revision + 1 }]
+  }
+
+  #newSegment(): string {
+    return `${Math.round(this.#wallTime()).toString(36)}-${this.#createId()}`
+  }
+
+  #key(segment: string, part: 'text' | 'chunks' | 'vectors'): string {
+    return `${this.#segmentPrefix}${segment}/${part}`
+  }
+
+  #keysOf({ segment, vectors }: DocumentEntry): string[] {
+    const keys = [this.#key(segment, 'text'), this.#key(segment, 'chunks')]
+    return vectors === undefined ? keys : [...keys, this.#key(vectors.segment, 'vectors')]
+  }
+}

@@ -1,0 +1,8 @@
+/** Character maps of the collection Adobe-CNS1, as `data:` URLs. The encodings UTF-8 and UTF-32 are no part of PDF. */
+export const files: Readonly<Record<string, string>> = import.meta.glob(
+  [
+    '../../../node_modules/pdfjs-dist/cmaps/{B5,HK,ET,CNS,UniCNS-U,Adobe-CNS1-UCS2}*.bcmap',
+    '!../../../node_modules/pdfjs-dist/cmaps/*{UTF8,UTF32}*.bcmap',
+  ],
+  { query: '?url&inline', import: 'default', eager: true },
+)

@@ -1,0 +1,265 @@
+import { type EmbeddingEngine, type ModelInspection, type ModelSpec, parseModelId } from '../engines/engine.js'
+import { createPartQueue } from '../engines/part-queue.js'
+import type { AddProgress, AddResult, Corpus, CorpusOptions, DocumentInput, SearchOptions } from '../protocol/corpus.js'
+import { AlcoveError, toAlcoveError } from '../protocol/error.js'
+import type { EmbeddingModel } from '../protocol/model.js'
+import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
+import { toErrorInfo } from '../rpc/error-wire.js'
+import { servePort, serveRequest } from '../rpc/port-stream.js'
+import type { Store } from '../store/store.js'
+import { createTieredCache, type TieredCache } from '../store/tiered-cache.js'
+import { type CorpusHost, createCorpusHost } from './corpus.js'
+import type { Parse } from './ingest.js'
+import { connectEmbedder, type EmbedderFacts } from './page-embedder.js'
+
+/** Which embedding model is used: one that the worker runs, or one of the page behind a port. */
+export type EmbedderChoice =
+  | { readonly type: 'worker'; readonly spec: ModelSpec }
+  | { readonly type: 'page'; readonly facts: EmbedderFacts; readonly port: MessagePort }
+
+/** What the page configures: a worker that was started anew is told again. */
+export interface RetrievalSettings {
+  /** Prefix of the databases. */
+  readonly storageName: string
+  readonly embedder?: EmbedderChoice | undefined
+  /** Load the model when it is needed, without being asked: it was loaded before. @default false */
+  readonly isLoadAllowed?: boolean | undefined
+}
+
+/** What one call does, and what its one part is. */
+export interface CorpusCalls {
+  open: (name: string, options: CorpusOptions) => Promise<void>
+  search: (name: string, query: string, options: Omit<SearchOptions, 'signal'>) => ReturnType<Corpus['search']>
+  get: (name: string, id: string) => ReturnType<Corpus['get']>
+  list: (name: string) => ReturnType<Corpus['list']>
+  remove: (name: string, id: string) => ReturnType<Corpus['remove']>
+  stats: (name: string) => ReturnType<Corpus['stats']>
+  clear: (name: string) => ReturnType<Corpus['clear']>
+  export: (name: string) => ReturnType<Corpus['export']>
+  import: (name: string, file: Blob) => ReturnType<Corpus['import']>
+  corpora: () => Promise<string[]>
+  delete: (name: string) => Promise<boolean>
+  usage: () => Promise<RetrievalUsage>
+  clearKind: (kind: 'corpora' | 'embeddings') => Promise<void>
+}
+
+/** What is stored, by kind. */
+export interface RetrievalUsage {
+  readonly corpora: { readonly entries: number; readonly bytes: number }
+  readonly embeddings: { readonly entries: number; readonly bytes: number }
+  /** Whether it outlasts the page: false where the browser gives no storage. */
+  readonly isPersistent: boolean
+}
+
+/** A part of an add: its progress, and at the end its result. */
+export type AddPart = AddProgress | { readonly type: 'result'; readonly result: AddResult }
+
+/** What the retrieval worker offers. `configure` comes first. A call that takes a port serves a stream over it. */
+export interface RetrievalApi {
+  /** @param onWarning is told what went wrong without stopping anything */
+  configure(settings: RetrievalSettings, onWarning: (error: ErrorInfo) => void): Promise<void>
+  /** One part: what the call gives. */
+  call<Name extends keyof CorpusCalls>(
+    name: Name,
+    input: Parameters<CorpusCalls[Name]>,
+    port: MessagePort,
+  ): Promise<void>
+  add(name: string, input: DocumentInput | readonly DocumentInput[], port: MessagePort): Promise<void>
+  /** One `ModelInspection`. */
+  inspectEmbedder(spec: ModelSpec, port: MessagePort): Promise<void>
+  /** `StatusPart`s until the model is ready; from then on it is used, and what waits for vectors gets them. */
+  loadEmbedder(port: MessagePort): Promise<void>
+}
+
+/** What the worker puts in. */
+export interface RetrievalParts {
+  openStore(databaseName: string, onFallback: (error: AlcoveError) => void): Promise<Store>
+  readonly parse: Parse
+  /** How to come to the engine of each scheme: imported with its first use. */
+  readonly engines: Readonly<Record<string, () => Promise<EmbeddingEngine>>>
+}
+
+/** Vectors in the cache: bounds for a cache that serves documents that come again, as corpora keep their own vectors. */
+const vectorCache = { maxEntries: 100_000, budgetBytes: 150_000_000, ttlMs: 30 * 86_400_000, version: 1 }
+
+interface Served {
+  readonly host: CorpusHost
+  readonly cache: TieredCache<Float32Array>
+}
+
+export function createRetrievalApi(parts: RetrievalParts): RetrievalApi {
+  return new ServedRetrieval(parts)
+}
+
+class ServedRetrieval implements RetrievalApi {
+  readonly #parts: RetrievalParts
+  #settings: RetrievalSettings | undefined
+  #served: Promise<Served> | undefined
+  #onWarning: (error: ErrorInfo) => void = () => {}
+  /** The model that is configured, loaded or not. */
+  #model: Promise<{ model: EmbeddingModel; key: string }> | undefined
+
+  constructor(parts: RetrievalParts) {
+    this.#parts = parts
+  }
+
+  async configure(settings: RetrievalSettings, onWarning: (error: ErrorInfo) => void): Promise<void> {
+    const before = this.#settings
+    this.#settings = settings
+    this.#onWarning = onWarning
+    if (this.#served !== undefined && before?.storageName !== settings.storageName) {
+      throw new AlcoveError(
+        'invalid-argument',
+        `the storage name is '${before?.storageName}' for the life of this worker`,
+      )
+    }
+    this.#served ??= this.#open(settings.storageName)
+    const old = this.#model
+    this.#model = undefined
+    if (old !== undefined) {
+      await (await this.#served).host.setEmbedder(undefined)
+      void old.then(({ model }) => model.dispose()).catch(() => {})
+    }
+    const isAtHand = settings.isLoadAllowed === true || settings.embedder?.type === 'page'
+    if (settings.embedder === undefined || !isAtHand) return
+    try {
+      // Not loaded here: what is embedded first does that, so that an add that comes next already has its vectors.
+      this.#model = this.#createModel(settings.embedder)
+      const { model, key } = await this.#model
+      await (await this.#served).host.setEmbedder(model, key)
+    } catch (error) {
+      this.#warn(toAlcoveError(error, 'model-load-failed'))
+    }
+  }
+
+  call<Name extends keyof CorpusCalls>(
+    name: Name,
+    input: Parameters<CorpusCalls[Name]>,
+    port: MessagePort,
+  ): Promise<void> {
+    return serveRequest<unknown>(port, async (signal) => {
+      const calls = this.#calls(signal)
+      const run = Object.hasOwn(calls, name) ? calls[name] : undefined
+      if (run === undefined) throw new AlcoveError('invalid-argument', `expected a call of a corpus, got '${name}'`)
+      return await (run as (...values: unknown[]) => Promise<unknown>)(...input)
+    })
+  }
+
+  add(name: string, input: DocumentInput | readonly DocumentInput[], port: MessagePort): Promise<void> {
+    const corpusOf = (): Promise<Corpus> => this.#corpus(name)
+    return servePort<AddPart>(port, async function* (signal) {
+      const run = (await corpusOf()).add(input, { signal })
+      for await (const progress of run) yield progress
+      yield { type: 'result', result: await run }
+    })
+  }
+
+  inspectEmbedder(spec: ModelSpec, port: MessagePort): Promise<void> {
+    return serveRequest<ModelInspection>(port, async (signal) => (await this.#engineOf(spec)).inspect(spec, { signal }))
+  }
+
+  loadEmbedder(port: MessagePort): Promise<void> {
+    return servePort<StatusPart>(port, (signal) => {
+      const queue = createPartQueue<StatusPart>()
+      this.#useEmbedder((status) => queue.push(status), signal).then(queue.end, queue.fail)
+      return queue
+    })
+  }
+
+  #calls(signal: AbortSignal): CorpusCalls {
+    const corpus = (name: string) => this.#corpus(name)
+    return {
+      open: async (name, options) => {
+        await (await this.#ready()).host.open(name, options)
+      },
+      search: async (name, query, options) => (await corpus(name)).search(query, { ...options, signal }),
+      get: async (name, id) => (await corpus(name)).get(id),
+      list: async (name) => (await corpus(name)).list(),
+      remove: async (name, id) => (await corpus(name)).remove(id),
+      stats: async (name) => (await corpus(name)).stats(),
+      clear: async (name) => (await corpus(name)).clear(),
+      export: async (name) => (await corpus(name)).export(),
+      import: async (name, file) => (await corpus(name)).import(file),
+      corpora: async () => (await this.#ready()).host.list(),
+      delete: async (name) => (await this.#ready()).host.delete(name),
+      usage: () => this.#usage(),
+      clearKind: (kind) => this.#clearKind(kind),
+    }
+  }
+
+  async #usage(): Promise<RetrievalUsage> {
+    const { host, cache } = await this.#ready()
+    const [{ corpora, bytes }, embeddings] = await Promise.all([host.usage(), cache.usage()])
+    return { corpora: { entries: corpora, bytes }, embeddings, isPersistent: host.isPersistent }
+  }
+
+  async #clearKind(kind: 'corpora' | 'embeddings'): Promise<void> {
+    const { host, cache } = await this.#ready()
+    if (kind === 'embeddings') await cache.clear()
+    else for (const name of await host.list()) await host.delete(name)
+  }
+
+  async #corpus(name: string): Promise<Corpus> {
+    return await (await this.#ready()).host.open(name)
+  }
+
+  #ready(): Promise<Served> {
+    return (
+      this.#served ?? Promise.reject(new AlcoveError('invalid-argument', 'the retrieval worker was not configured'))
+    )
+  }
+
+  async #open(storageName: string): Promise<Served> {
+    const warn = (error: AlcoveError): void => this.#warn(error)
+    const cache = createTieredCache<Float32Array>({
+      ...vectorCache,
+      store: this.#parts.openStore(`${storageName}-embeddings`, () => {}),
+      sizeOf: ({ byteLength }) => byteLength + 200,
+      check: (value) => (value as unknown) instanceof Float32Array,
+    })
+    const store = await this.#parts.openStore(`${storageName}-corpora`, warn)
+    return { host: createCorpusHost({ store, cache, parse: this.#parts.parse, onWarning: warn }), cache }
+  }
+
+  #warn(error: AlcoveError): void {
+    try {
+      this.#onWarning(toErrorInfo(error))
+    } catch {
+      // The page may have gone.
+    }
+  }
+
+  async #engineOf(spec: ModelSpec): Promise<EmbeddingEngine> {
+    const { scheme } = parseModelId(spec.id)
+    const engine = Object.hasOwn(this.#parts.engines, scheme) ? this.#parts.engines[scheme] : undefined
+    if (engine !== undefined) return await engine()
+    throw new AlcoveError(
+      'model-not-found',
+      `no engine for embedding models of the kind '${scheme}:', as in '${spec.id}'`,
+    )
+  }
+
+  /** Loads the configured model, and uses it from then on. */
+  async #useEmbedder(onProgress: (status: StatusPart) => void, signal?: AbortSignal): Promise<void> {
+    const choice = this.#settings?.embedder
+    if (choice === undefined) throw new AlcoveError('model-not-found', 'no embedding model is configured')
+    this.#model ??= this.#createModel(choice)
+    const creating = this.#model
+    const { model, key } = await creating
+    await model.load({ signal, onProgress })
+    if (this.#model !== creating) return
+    await (await this.#ready()).host.setEmbedder(model, key)
+  }
+
+  async #createModel(choice: EmbedderChoice): Promise<{ model: EmbeddingModel; key: string }> {
+    if (choice.type === 'page') return { model: connectEmbedder(choice.port, choice.facts), key: choice.facts.id }
+    const { spec } = choice
+    return { model: (await this.#engineOf(spec)).create(spec), key: embedderKey(spec) }
+  }
+}
+
+/** All that the vectors of a model depend on. */
+export function embedderKey({ id, revision, dtype, pooling, queryPrefix, documentPrefix }: ModelSpec): string {
+  const variant = [revision, dtype, pooling, queryPrefix, documentPrefix].map((value) => value ?? '')
+  return variant.every((value) => value === '') ? id : `${id}@${variant.join('|')}`
+}

@@ -1,0 +1,3 @@
+// A worker whose script fails when it runs.
+
+throw new Error('broken at its start')
