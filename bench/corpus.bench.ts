@@ -1,6 +1,6 @@
 import { type AlcoveLibrary, type AlcoveTesting, loadAlcove, loadTesting } from './lib/alcove.js'
 import { missingModel, openClient } from './lib/client.js'
-import { type JudgedSet, loadOrMakeJudgedSet, multiplyDocuments } from './lib/judged.js'
+import { type JudgedSet, loadOrMakeJudgedSet, multiplyDocuments, reasonsOf } from './lib/judged.js'
 import { createRandom, sample } from './lib/random.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
 import { itemOf, takeTurns, timeOf } from './lib/rounds.js'
@@ -34,8 +34,8 @@ async function measureLarge(
   library: AlcoveLibrary,
   testing: AlcoveTesting,
   context: BenchContext,
+  set: JudgedSet,
 ): Promise<{ figures: Figure[]; notes: string[] }> {
-  const set = await loadOrMakeJudgedSet(context, 'xquad-en')
   const documents = createDocuments(set, context.quick ? 400 : 50_000)
   const open = () =>
     openClient(library, context, { storage, model: 'extractive', embedder: testing.hashEmbedder({ dimensions }) })
@@ -97,8 +97,7 @@ async function measureLarge(
 }
 
 /** What a real embedding model makes of the first time, against the second time, which must embed nothing. */
-async function measureUnchanged(library: AlcoveLibrary, context: BenchContext): Promise<Figure> {
-  const set = await loadOrMakeJudgedSet(context, 'xquad-en')
+async function measureUnchanged(library: AlcoveLibrary, context: BenchContext, set: JudgedSet): Promise<Figure> {
   const documents = set.documents.slice(0, context.quick ? 4 : 100)
   const client = openClient(library, context, {
     storage,
@@ -131,8 +130,11 @@ async function measureUnchanged(library: AlcoveLibrary, context: BenchContext): 
 /** Runs the benchmark in this page. */
 export async function run(context: BenchContext): Promise<Report> {
   const [library, testing] = await Promise.all([loadAlcove(), loadTesting()])
-  const { figures, notes } = await measureLarge(library, testing, context)
+  const set = await loadOrMakeJudgedSet(context, 'xquad-en')
+  const { figures, notes } = await measureLarge(library, testing, context, set)
+  const skipped = reasonsOf(set)
   const missing = missingModel(context, 'all-MiniLM-L6-v2')
-  if (missing !== undefined) return { figures, notes, skipped: [`adding an unchanged corpus again: ${missing}`] }
-  return { figures: [...figures, await measureUnchanged(library, context)], notes }
+  if (missing !== undefined) skipped.push(`adding an unchanged corpus again: ${missing}`)
+  else figures.push(await measureUnchanged(library, context, set))
+  return { figures, notes, skipped }
 }

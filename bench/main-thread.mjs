@@ -1,7 +1,9 @@
 // Drives main-thread.bench.ts under a trace of the browser: only that tells how much processor time a task of the page took.
 
-/** Categories of the trace: tasks of every thread, and nothing else. */
-const CATEGORIES = ['toplevel']
+/** Categories of the trace: the tasks of every thread, and the marks that a page makes. */
+const CATEGORIES = ['toplevel', 'blink.user_timing']
+const CHECK_MARK = 'bench-check'
+const CHECK_MS = 80
 
 /** Reads a protocol stream to its end. @param {import('@playwright/test').CDPSession} session @param {string} handle */
 async function readStream(session, handle) {
@@ -15,23 +17,34 @@ async function readStream(session, handle) {
   return text
 }
 
-/** Tasks of the page's main thread: the thread of that name with the most of them, as an idle spare process has one too. @param {any[]} events */
+/** Runs in the page: one task of a known length, with a mark in it. @param {{ mark: string, ms: number }} check */
+function keepBusy({ mark, ms }) {
+  return new Promise((resolve) => {
+    setTimeout(() => {
+      performance.mark(mark)
+      const start = performance.now()
+      while (performance.now() - start < ms);
+      setTimeout(resolve, 0)
+    }, 0)
+  })
+}
+
+/**
+ * Tasks of the page's main thread after the check. Chromium has renderers of its own beside the page's, so the thread is known by the
+ * page's own mark only; and the task around the mark must be as long as it was made, or the trace tells nothing.
+ * @param {any[]} events
+ */
 function findPageTasks(events) {
-  const mainThreads = new Set(
-    events
-      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
-      .map(({ pid, tid }) => `${pid}:${tid}`),
+  const mark = events.find(({ name }) => name === CHECK_MARK)
+  if (mark === undefined) throw new Error('expected the mark of the page in the trace, found none')
+  const tasks = events.filter(
+    ({ ph, name, pid, tid }) => ph === 'X' && name.endsWith('RunTask') && pid === mark.pid && tid === mark.tid,
   )
-  /** @type {Map<string, any[]>} */
-  const byThread = new Map()
-  for (const event of events) {
-    const thread = `${event.pid}:${event.tid}`
-    if (event.ph !== 'X' || !event.name.endsWith('RunTask') || !mainThreads.has(thread)) continue
-    const tasks = byThread.get(thread) ?? []
-    tasks.push(event)
-    byThread.set(thread, tasks)
+  const check = tasks.find(({ ts, dur }) => ts <= mark.ts && mark.ts <= ts + dur)
+  if (!(check?.dur >= CHECK_MS * 1000)) {
+    throw new Error(`expected a task of ${CHECK_MS} ms around the mark, the trace has ${check?.dur ?? 0} µs`)
   }
-  return [...byThread.values()].sort((a, b) => b.length - a.length)[0] ?? []
+  return tasks.filter(({ ts }) => ts >= check.ts + check.dur)
 }
 
 /** @param {any[]} tasks */
@@ -61,6 +74,7 @@ export async function run({ browser, openPage, runInPage, context }) {
     transferMode: 'ReturnAsStream',
     traceConfig: { recordMode: 'recordAsMuchAsPossible', includedCategories: CATEGORIES, excludedCategories: ['*'] },
   })
+  await page.evaluate(keepBusy, { mark: CHECK_MARK, ms: CHECK_MS })
   const { what, report } = await runInPage(page, 'main-thread', context)
   const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve))
   await session.send('Tracing.end')

@@ -1,5 +1,13 @@
 // The bare engine: transformers.js in a worker of its own, called as its manual shows, with nothing of ours around it.
-import { env, pipeline, type TextGenerationPipeline, TextStreamer } from '@huggingface/transformers'
+import {
+  AutoModelForCausalLM,
+  AutoTokenizer,
+  env,
+  type PreTrainedModel,
+  type PreTrainedTokenizer,
+  type Tensor,
+  TextStreamer,
+} from '@huggingface/transformers'
 import { expose } from 'comlink'
 
 export interface BareModel {
@@ -18,14 +26,17 @@ export interface BareAnswer {
   readonly text: string
 }
 
-let generator: TextGenerationPipeline | undefined
+let loaded: { readonly model: PreTrainedModel; readonly tokenizer: PreTrainedTokenizer } | undefined
 
 const api = {
   async load({ modelsUrl, runtimeUrl, folder, dtype }: BareModel): Promise<void> {
     env.allowLocalModels = true
     env.allowRemoteModels = false
-    env.localModelPath = modelsUrl
+    // A whole url would not do: the library takes a tokenizer for missing where the path to it is one.
+    env.localModelPath = new URL(modelsUrl).pathname
     env.useBrowserCache = false
+    // It would import its runtime from a Blob, which the page's policy refuses.
+    env.useWasmCache = false
     const { wasm } = env.backends.onnx
     if (wasm) {
       wasm.numThreads = 1
@@ -35,18 +46,18 @@ const api = {
       }
     }
     // The session option is ours too: without it this model decodes one token a second.
-    const options = {
-      dtype,
-      device: 'wasm',
-      session_options: { extra: { session: { disable_quant_qdq: '1' } } },
-    } as const
-    generator = (await pipeline('text-generation', folder, options)) as TextGenerationPipeline
+    const session = { extra: { session: { disable_quant_qdq: '1' } } }
+    loaded = {
+      tokenizer: await AutoTokenizer.from_pretrained(folder),
+      model: await AutoModelForCausalLM.from_pretrained(folder, { dtype, device: 'wasm', session_options: session }),
+    }
   },
   async generate(prompt: string, maxTokens: number, isChat: boolean): Promise<BareAnswer> {
-    if (generator === undefined) throw new Error('load comes first')
+    if (loaded === undefined) throw new Error('load comes first')
+    const { model, tokenizer } = loaded
     const times: number[] = []
     let text = ''
-    const streamer = new TextStreamer(generator.tokenizer, {
+    const streamer = new TextStreamer(tokenizer, {
       skip_prompt: true,
       token_callback_function: () => {
         times.push(performance.now())
@@ -55,8 +66,15 @@ const api = {
         text += piece
       },
     })
-    const input = isChat ? [{ role: 'user', content: prompt }] : prompt
-    await generator(input as string, { max_new_tokens: maxTokens, do_sample: false, streamer })
+    const messages = [{ role: 'user', content: prompt }]
+    const chat = { add_generation_prompt: true, return_dict: true } as const
+    const inputs = isChat ? tokenizer.apply_chat_template(messages, chat) : tokenizer(prompt)
+    await model.generate({
+      ...(inputs as Record<string, Tensor>),
+      max_new_tokens: maxTokens,
+      do_sample: false,
+      streamer,
+    })
     const [first = 0] = times
     return { tokens: times.length, decodeMs: (times.at(-1) ?? first) - first, text }
   },

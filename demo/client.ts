@@ -27,6 +27,7 @@ export function openClient(): Client {
     model: 'extractive',
     embedder: 'auto',
     modelBaseUrl: './models/',
+    workerBaseUrl: './workers/',
     maxDownloadBytes: UNASKED_BYTES,
     confirmDownload,
     storage: { name: 'alcove-demo' },

@@ -41,7 +41,9 @@ export const texts = {
     embedding: (done: number, total: number) =>
       `learning what the passages mean, ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`,
     loading: (model: string, loaded: number | undefined, total: number | undefined) =>
-      loaded === undefined ? `getting ${model} ready` : `${model} is loading, ${formatProgress(loaded, total)}`,
+      loaded === undefined || loaded === total
+        ? `getting ${model} ready`
+        : `${model} is loading, ${formatProgress(loaded, total)}`,
     loadFailed: (model: string) => `${model} could not be loaded`,
     retry: 'Try again',
     starting: 'Opening your documents',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
@@ -17,6 +17,17 @@ function listFiles(folder: string): string[] {
   })
 }
 
+/** Puts the library's workers beside the page: they find their engines and WebAssembly by name beside themselves. */
+function copyWorkers(): Plugin {
+  return {
+    name: 'alcove-workers',
+    apply: 'build',
+    writeBundle() {
+      cpSync(join(demo, '..', 'dist', 'workers'), join(output, 'workers'), { recursive: true })
+    },
+  }
+}
+
 /** Writes into the built service worker which files make up the page, and a version that changes with any built file. */
 function fillServiceWorker(): Plugin {
   return {
@@ -31,7 +42,10 @@ function fillServiceWorker(): Plugin {
       for (const file of files) hash.update(relative(output, file)).update(readFileSync(file))
       const shell = files
         .map((file) => ({ path: `./${relative(output, file).replaceAll('\\', '/')}`, bytes: statSync(file).size }))
-        .filter(({ bytes, path }) => bytes < SHELL_FILE_BYTES && path !== './index.html')
+        .filter(
+          ({ bytes, path }) =>
+            bytes < SHELL_FILE_BYTES && path !== './index.html' && !/^\.\/assets\/.*worker/.test(path),
+        )
         .map(({ path }) => path)
       const text = readFileSync(worker, 'utf8')
         .replace('__VERSION__', hash.digest('hex').slice(0, 16))
@@ -53,5 +67,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   worker: { format: 'es' },
-  plugins: [fillServiceWorker()],
+  plugins: [copyWorkers(), fillServiceWorker()],
 })

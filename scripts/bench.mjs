@@ -259,6 +259,8 @@ async function main() {
   const buildsItself = !values['no-build'] && values.dist === undefined
   if (buildsItself && benches.some(({ needsBuild }) => needsBuild)) await ensureBuild()
   await bundleBenches()
+  console.log(`Models from ALCOVE_MODELS_DIR: ${process.env.ALCOVE_MODELS_DIR ? 'yes' : 'no, models/ only'}.`)
+  console.log(`Judged sets from ALCOVE_DATA_DIR: ${process.env.ALCOVE_DATA_DIR ? 'yes' : 'no'}.`)
   const { results, failed } = await runAll(benches, {
     quick: values.quick,
     dist: resolve(values.dist ?? join(root, 'dist')),

@@ -118,6 +118,11 @@ export function multiplyDocuments(set: JudgedSet, count: number, seed = 11): Jud
   })
 }
 
+/** For a report's `skipped`: that a made-up set took the place of the real one. */
+export function reasonsOf({ isSynthetic, name }: JudgedSet): string[] {
+  return isSynthetic ? [`with real text: a ${name} was used (name the folder of judged sets in ALCOVE_DATA_DIR)`] : []
+}
+
 /** nDCG@10 of one ranking: 1 when every relevant document stands before every other (Järvelin and Kekäläinen 2002, binary gains). */
 export function ndcgAt10(ranking: readonly string[], relevant: ReadonlySet<string>): number {
   const gain = (rank: number) => 1 / Math.log2(rank + 2)

@@ -28,7 +28,8 @@ self.addEventListener('fetch', (event) => {
   const path = url.pathname.slice(scope.pathname.length)
   if (path.startsWith('models/')) return
   if (request.mode === 'navigate') event.respondWith(fromNetworkFirst(event))
-  else if (path.startsWith('assets/') || SHELL.includes(`./${path}`)) event.respondWith(fromCacheFirst(event))
+  else if (path.startsWith('assets/') || path.startsWith('workers/') || SHELL.includes(`./${path}`))
+    event.respondWith(fromCacheFirst(event))
 })
 
 /** Keeps a copy without holding up the answer. */

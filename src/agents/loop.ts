@@ -127,7 +127,11 @@ async function takeSteps(
   const { maxSteps = 20 } = options
   const conversation = [...given]
   const progress: Progress = { invalidSteps: 0 }
-  let runner: ToolRunner | undefined
+  let opening: Promise<ToolRunner> | undefined
+  const open = () => {
+    opening ??= openRunner(job)
+    return opening
+  }
   for (;;) {
     if (record.steps >= maxSteps) progress.forced ??= 'max-steps'
     const toolChoice = stepToolChoice(job, progress)
@@ -135,18 +139,16 @@ async function takeSteps(
     const request = await buildRequest(job, model, { conversation, documents, dialect, toolChoice, isFinal })
     control.emit({ type: 'step-start', step: ++record.steps })
     record.openStep = record.steps
-    if (job.tools.length > 0 || runner) runner ??= await openRunner(job)
-    const onCall = async (call: Call) => {
-      runner ??= await openRunner(job)
-      runner.start(call)
-    }
+    // Loaded while the model writes. A failure shows at the first call.
+    if (job.tools.length > 0) open().catch(() => {})
+    const onCall = async (call: Call) => (await open()).start(call)
     const turn = await callModel(job, model, request, {
       dialect,
       isDraft: documents?.isDraft ?? false,
       onCall: toolChoice === 'none' ? undefined : onCall,
       usedIds: callIds(conversation),
     })
-    const reason = await endStep(job, { turn, runner, documents, conversation, progress })
+    const reason = await endStep(job, { turn, open, documents, conversation, progress })
     control.emit({ type: 'step-end', step: record.steps })
     record.openStep = undefined
     if (reason !== undefined) return reason
@@ -158,21 +160,22 @@ async function endStep(
   job: Job,
   state: {
     readonly turn: ModelTurn
-    readonly runner: ToolRunner | undefined
+    readonly open: () => Promise<ToolRunner>
     readonly documents: Documents | undefined
     readonly conversation: Message[]
     readonly progress: Progress
   },
 ): Promise<FinishReason | undefined> {
   const { options, record, meter } = job
-  const { turn, runner, documents, conversation, progress } = state
-  if (turn.calls.length === 0 || runner === undefined) {
+  const { turn, documents, conversation, progress } = state
+  if (turn.calls.length === 0) {
     await documents?.finish(job, turn)
     if (!documents?.isDraft) record.messages.push(assistantMessage(turn, record))
     record.partial = ''
     return progress.forced ?? (turn.reason === 'tool-calls' ? 'stop' : turn.reason)
   }
   const assistant = assistantMessage(turn, undefined)
+  const runner = await state.open()
   const { results, waiting, isAllInvalid, mostRepeated } = await runner.settle()
   const added: Message[] = results.length > 0 ? [assistant, { role: 'tool', content: results }] : [assistant]
   record.messages.push(...added)

@@ -1,5 +1,5 @@
-import { toAlcoveError } from '../protocol/error.js'
 import { abortError, onAbort } from '../runtime/abort.js'
+import { translateEngineError } from './engine-errors.js'
 
 /**
  * A stream over an engine's generator, pulled part by part. Unlike `streamOf`, cancelling it resolves only when the
@@ -37,7 +37,7 @@ export function drainedStream<Part>(
         } catch (error) {
           if (controller.signal.aborted) return
           forget()
-          target.error(toAlcoveError(error, 'model-load-failed'))
+          target.error(translateEngineError(error, 'model-load-failed', 'the model failed'))
         }
       },
       cancel: stop,

@@ -1,7 +1,23 @@
 import { AlcoveError, type AlcoveErrorCode, isAlcoveError, toAlcoveError } from '../protocol/error.js'
 
+interface Meaning {
+  readonly pattern: RegExp
+  readonly code: AlcoveErrorCode
+  readonly what: string
+  readonly hint?: string
+  /** The engine remembers the failure for as long as its worker lives. */
+  readonly needsNewWorker?: boolean
+}
+
 /** What engines say, and what it means. The first that fits decides. */
-const MEANINGS: readonly { readonly pattern: RegExp; readonly code: AlcoveErrorCode; readonly what: string }[] = [
+const MEANINGS: readonly Meaning[] = [
+  {
+    pattern: /dynamically imported module|fetching of the wasm failed|Importing a module script failed|initWasm/i,
+    code: 'network',
+    what: 'a file of the engine itself could not be fetched',
+    hint: "Check that the engine's .mjs and .wasm files are served beside the worker's script.",
+    needsNewWorker: true,
+  },
   {
     pattern: /device (?:was |is )?lost|device lost|GPU process|instance dropped|A valid external Instance reference/i,
     code: 'device-lost',
@@ -30,7 +46,9 @@ export function translateEngineError(error: unknown, code: AlcoveErrorCode, doin
   if (typeof error === 'number') return outOfMemory(error, doing)
   const meaning = MEANINGS.find(({ pattern }) => pattern.test(text))
   if (meaning && (error as { name?: unknown } | null)?.name !== 'AbortError') {
-    return new AlcoveError(meaning.code, `${doing}: ${meaning.what} (${text})`, { cause: error })
+    const { hint, needsNewWorker } = meaning
+    const details = needsNewWorker ? { needsNewWorker } : undefined
+    return new AlcoveError(meaning.code, `${doing}: ${meaning.what} (${text})`, { cause: error, hint, details })
   }
   return toAlcoveError(error, code, doing)
 }
@@ -42,5 +60,11 @@ function outOfMemory(error: number, doing: string): AlcoveError {
 
 /** Whether the engine, and so the worker that it runs in, cannot be used again after this error. */
 export function isFatalToEngine(error: unknown): boolean {
-  return isAlcoveError(error, 'out-of-memory') || isAlcoveError(error, 'device-lost')
+  if (!isAlcoveError(error)) return false
+  return error.code === 'out-of-memory' || error.code === 'device-lost' || error.details.needsNewWorker === true
+}
+
+/** Whether the engine could not make sense of a file: one that was kept should be fetched again. */
+export function isFileBroken(error: unknown): boolean {
+  return isAlcoveError(error, 'model-load-failed') && /protobuf|JSON|ERROR_CODE: 7\b|truncated/.test(error.message)
 }

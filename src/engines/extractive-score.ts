@@ -14,6 +14,8 @@ export interface ScoredSentence {
   readonly text: string
   /** Share of the question's content (by weight) that the sentence has, from 0 to 1. */
   readonly coverage: number
+  /** The first row of the table that this is a row of. */
+  readonly header: Span | undefined
   /** The same, with the sentences and headings around it. */
   readonly support: number
   readonly score: number
@@ -56,9 +58,19 @@ interface Weights {
   readonly heading: number
   readonly proximity: number
   readonly length: number
+  /** For a heading, or the first row of a table. */
+  readonly title: number
 }
 
-const WEIGHTS: Weights = { kind: 0.12, rank: 0.12, around: 0.15, heading: 0.1, proximity: 0.1, length: 0.04 }
+const WEIGHTS: Weights = {
+  kind: 0.12,
+  rank: 0.12,
+  around: 0.15,
+  heading: 0.1,
+  proximity: 0.1,
+  length: 0.04,
+  title: 0.3,
+}
 
 interface Prepared {
   readonly hit: Hit
@@ -67,6 +79,9 @@ interface Prepared {
   readonly span: Span
   readonly text: string
   readonly terms: readonly string[]
+  /** What kind of line it is: a heading or the first row of a table is no answer by itself. */
+  readonly kind: 'sentence' | 'heading' | 'header' | 'row'
+  readonly header: Span | undefined
 }
 
 /** The kind of answer that a question asks for. */
@@ -86,7 +101,10 @@ export function scoreSentences(question: string, hits: readonly Hit[]): ScoredSe
   const sentences = hits.flatMap(prepare)
   const weights = termWeights(asked, sentences)
   const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const found = sentences.map(({ terms }) => asked.map((term) => bestMatch(term, terms)))
+  const found = sentences.map(({ terms, header, hit }) => {
+    const all = header === undefined ? terms : [...terms, ...termsOf(hit.text.slice(...header))]
+    return asked.map((term) => bestMatch(term, all))
+  })
   const kind = answerKind(question)
   const askedText = question.toLowerCase()
   const scored = sentences.map((sentence, index): ScoredSentence => {
@@ -107,21 +125,45 @@ export function scoreSentences(question: string, hits: readonly Hit[]): ScoredSe
       (hasKind(kind, sentence.text, askedText) ? WEIGHTS.kind : 0) +
       WEIGHTS.rank / (sentence.rank + 1) +
       WEIGHTS.proximity * proximity(asked, sentence.terms) -
+      (sentence.kind === 'heading' || sentence.kind === 'header' ? WEIGHTS.title : 0) -
       WEIGHTS.length * Math.max(0, Math.log2((sentence.terms.length + 1) / 24))
     const support = weighted(merge([own, around, heading], asked.length), weights) / total
-    const { hit, rank, place, span, text } = sentence
-    return { hit, rank, place, span, text, coverage, support, score }
+    const { hit, rank, place, span, text, header } = sentence
+    return { hit, rank, place, span, text, header, coverage, support, score }
   })
   return scored.sort((first, second) => second.score - first.score)
 }
 
 function prepare(hit: Hit, rank: number): Prepared[] {
-  return splitSentences(hit.text).flatMap((whole, place) => {
+  const prepared: Prepared[] = []
+  let header: Span | undefined
+  for (const [place, whole] of splitSentences(hit.text).entries()) {
     const span = trimSpan(hit.text, whole)
     const text = hit.text.slice(...span)
-    if (!/[\p{L}\p{N}]/u.test(text)) return []
-    return [{ hit, rank, place, span, text, terms: contentTerms(text).map(({ term }) => term) }]
-  })
+    const isRow = / \| |^\||\t/.test(text)
+    const isHeader = isRow && header === undefined
+    if (!isRow) header = undefined
+    else header ??= span
+    if (!/[\p{L}\p{N}]/u.test(text)) continue
+    const kind = isHeader
+      ? 'header'
+      : isRow
+        ? 'row'
+        : isHeading(text, hit.text.slice(span[1], whole[1]))
+          ? 'heading'
+          : 'sentence'
+    prepared.push({ hit, rank, place, span, text, terms: termsOf(text), kind, header: isHeader ? undefined : header })
+  }
+  return prepared
+}
+
+function isHeading(text: string, after: string): boolean {
+  if (!after.includes('\n') || text.length > 80 || /[.!?:;。！？：；,，)）\d]$/u.test(text)) return false
+  return !/^[-*•–]/.test(text)
+}
+
+function termsOf(text: string): string[] {
+  return contentTerms(text).map(({ term }) => term)
 }
 
 /** Inverse document frequency over the sentences; what no sentence has weighs as much as what one has. */
@@ -150,7 +192,7 @@ function merge(lists: readonly (readonly number[] | undefined)[], length: number
 }
 
 function headingMatches({ source: { title, headings } }: Hit, asked: readonly string[]): number[] {
-  const terms = contentTerms([title.replaceAll('_', ' '), ...headings].join(' ')).map(({ term }) => term)
+  const terms = termsOf([title.replaceAll('_', ' '), ...headings].join(' '))
   return asked.map((term) => bestMatch(term, terms))
 }
 

@@ -51,7 +51,7 @@ export function answerFromPassages(question: string, hits: readonly Hit[]): Extr
   let text = ''
   for (const [place, { hit, span }] of quotes.entries()) {
     const quote = hit.text.slice(...span)
-    if (text !== '') text += separator
+    if (text !== '') text += / \| |^\||\t/.test(quote) ? '\n' : separator
     const answerSpan: Span = [text.length, text.length + quote.length]
     text += quote
     const start = hit.span[0] + span[0]
@@ -66,7 +66,10 @@ function selectQuotes(sentences: readonly ScoredSentence[]): Quote[] {
   const best = usable[0]
   if (best === undefined) return []
   const chosen = usable.filter(({ score }) => score >= best.score * NEARLY_AS_GOOD).slice(0, MAX_QUOTES)
-  const quotes = chosen.map((sentence) => withNeighbour(sentence, sentences))
+  const quotes = chosen.flatMap((sentence) => [
+    ...(sentence.header ? [{ hit: sentence.hit, span: sentence.header }] : []),
+    withNeighbour(sentence, sentences),
+  ])
   const kept: Quote[] = []
   for (const quote of quotes) {
     const overlaps = kept.findIndex(({ hit, span }) => isSamePlace(hit, span, quote))

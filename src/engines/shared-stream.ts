@@ -84,7 +84,7 @@ class FanOut<Part> implements SharedStream<Part> {
       else this.#take(value)
     } catch (error) {
       if (this.#hasEnded) return
-      this.#error = toAlcoveError(error, 'invalid-argument')
+      this.#error = toAlcoveError(error, 'internal')
       this.#end()
     } finally {
       this.#reading = undefined

@@ -5,7 +5,7 @@ import { toErrorInfo } from '../rpc/error-wire.js'
 import { throwIfAborted } from '../runtime/abort.js'
 import { createLimiter } from '../runtime/limiter.js'
 import type { EmbeddingEngine, InspectOptions, ModelInspection, ModelSpec } from './engine.js'
-import { translateEngineError } from './engine-errors.js'
+import { isFileBroken, translateEngineError } from './engine-errors.js'
 import { createLoadMeter } from './load-meter.js'
 import { nextMacrotask } from './macrotask.js'
 import { poolVectors } from './pooling.js'
@@ -175,7 +175,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
       } catch (error) {
         const failure = translateEngineError(error, 'model-load-failed', `loading '${this.id}' failed`)
         // A kept file that cannot be read would fail for ever: the next try fetches the files again.
-        if (failure.code === 'model-load-failed') await createWeightLoader(this.#spec).remove()
+        if (isFileBroken(failure)) await createWeightLoader(this.#spec).remove()
         throw failure
       } finally {
         forget()

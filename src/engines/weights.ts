@@ -1,6 +1,7 @@
 import { AlcoveError, isAlcoveError } from '../protocol/error.js'
 import { throwIfAborted } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
+import { sha256Hex } from '../text/hash.js'
 import { type FileFacts, type ModelSpec, parseModelId } from './engine.js'
 import { createSharedTask, type SharedTask } from './shared-task.js'
 import { type DownloadContext, download, request, type WeightSource } from './weight-download.js'
@@ -261,8 +262,7 @@ async function checkFile(file: Blob, source: WeightSource, facts: FileFacts | un
     })
   }
   if (facts?.bytes !== undefined && facts.bytes !== file.size) fail('the length', facts.bytes, file.size)
-  if (facts?.sha256 === undefined || file.size > MAX_HASHED_BYTES || !globalThis.crypto?.subtle) return
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()))
-  const hash = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  if (facts?.sha256 === undefined || file.size > MAX_HASHED_BYTES) return
+  const hash = await sha256Hex(new Uint8Array(await file.arrayBuffer()))
   if (hash !== facts.sha256.toLowerCase()) fail('the SHA-256', facts.sha256, hash)
 }

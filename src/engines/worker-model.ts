@@ -194,7 +194,8 @@ class WorkerModel implements ChatModel {
 
   /** An engine that ran out of memory or lost its device is of no use any more, nor is its worker. */
   #replaceWorkerAfter(error: unknown): void {
-    if (!isAlcoveError(error, 'out-of-memory') && !isAlcoveError(error, 'device-lost')) return
+    if (!isAlcoveError(error)) return
+    if (error.code !== 'out-of-memory' && error.code !== 'device-lost' && !error.details.needsNewWorker) return
     const { host } = this.#options
     this.#loadedIn = undefined
     if (host.state === 'closed') return

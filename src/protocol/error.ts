@@ -54,6 +54,10 @@ const CODES = {
   'document-unsupported': { retryable: false, hint: 'Save it as PDF, DOCX, HTML, Markdown or plain text.' },
   'download-refused': { retryable: false, hint: 'Agree to the download, or raise maxDownloadBytes.' },
   closed: { retryable: false, hint: 'This object was closed. Create a new one.' },
+  internal: {
+    retryable: false,
+    hint: 'This is a bug of Alcove or of code that it called. Please report it with the cause.',
+  },
 } as const satisfies Record<string, CodeEntry>
 
 /** What went wrong, for code to branch on. */
@@ -102,8 +106,8 @@ export function isAlcoveError(value: unknown, code?: AlcoveErrorCode): value is 
 }
 
 /**
- * An `AlcoveError` for anything that was thrown: itself when it is one, `aborted` or `timeout` for the platform's own
- * abort errors, else `code` with the original as its cause.
+ * An `AlcoveError` for anything that was thrown: itself when it is one, the matching code for the platform's
+ * own abort, time-out, quota and clone errors, else `code` with the original as its cause.
  */
 export function toAlcoveError(value: unknown, code: AlcoveErrorCode, message?: string): AlcoveError {
   if (isAlcoveError(value)) return value
@@ -111,6 +115,7 @@ export function toAlcoveError(value: unknown, code: AlcoveErrorCode, message?: s
   const text = value instanceof Error ? value.message : String(value)
   if (name === 'AbortError') return new AlcoveError('aborted', text || 'aborted', { cause: value })
   if (name === 'TimeoutError') return new AlcoveError('timeout', text || 'timed out', { cause: value })
+  if (name === 'DataCloneError') return new AlcoveError('invalid-argument', text, { cause: value })
   if (name === 'QuotaExceededError') return new AlcoveError('quota-exceeded', text, { cause: value })
   return new AlcoveError(code, message === undefined ? text : `${message}: ${text}`, { cause: value })
 }

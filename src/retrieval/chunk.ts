@@ -1,9 +1,10 @@
 import type { Span } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import { trimSpan } from '../text/sentences.js'
-import { boundary, codePointStarts, graphemeStarts, tailStart, wordStarts } from './chunk-boundaries.js'
+import { codePointStarts, graphemeStarts, wordStarts } from './chunk-boundaries.js'
+import { type Draft, endOf, packGroup, pieceAt } from './chunk-pack.js'
 import { type CountTokens, createBatchCounter, cutPieces, type PieceLimits, type Pieces } from './chunk-pieces.js'
-import { findSections, groupSections, type Section, type SectionGroup } from './chunk-sections.js'
+import { findSections, groupSections, type Section } from './chunk-sections.js'
 import type { ParsedDocument } from './parse/document.js'
 import { createYielder, type Yielder } from './parse/yielding.js'
 
@@ -31,17 +32,10 @@ export interface ChunkOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A chunk in the making. `from` to `to` is what is new in it; from `start` on it repeats the one before. */
-interface Draft {
-  readonly start: number
-  readonly from: number
-  readonly to: number
-  readonly group: SectionGroup
-  readonly tokens?: number
-}
-
 /** Most code units for a token of the limit: keeps blanks, rules and unknown words from making endless chunks. */
 const CHARACTERS_PER_TOKEN = 16
+/** How many chunks are counted in one go. */
+const CHECKED_AT_ONCE = 512
 
 /**
  * Splits a document into chunks: at headings, then paragraphs, sentences, words, and an endless word at graphemes.
@@ -81,18 +75,6 @@ export async function chunkDocument(
   return finishChunks(text, checked, document.pages)
 }
 
-/** The first piece at or after an offset. */
-function pieceAt(pieces: Pieces, offset: number): number {
-  let low = 0
-  let high = pieces.starts.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((pieces.starts[middle] ?? 0) < offset) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
 async function packGroups(
   text: string,
   pieces: Pieces,
@@ -111,8 +93,11 @@ async function packGroups(
   })
   const drafts: Draft[] = []
   for (const group of groupSections(sections, sizes, limits.tokens)) {
-    packGroup(text, pieces, firsts[group.from] ?? 0, firsts[group.to] ?? 0, group, limits, overlapTokens, drafts)
-    if (yielder.due()) await yielder.pause()
+    const range = [firsts[group.from] ?? 0, firsts[group.to] ?? 0] as const
+    for (const draft of packGroup(text, pieces, range, group, limits, overlapTokens)) {
+      drafts.push(draft)
+      if (yielder.due()) await yielder.pause()
+    }
   }
   return drafts
 }
@@ -125,108 +110,10 @@ function hasBody(section: string, title: string | undefined): boolean {
   let missing = title === undefined ? 0 : Math.max(1, letters(title).length)
   while (missing > 0 && rest !== '') {
     const newline = rest.indexOf('\n')
-    missing -= letters(newline < 0 ? rest : rest.slice(0, newline)).length
+    missing -= letters(rest.slice(0, newline < 0 ? 2000 : Math.min(newline, 2000))).length
     rest = newline < 0 ? '' : rest.slice(newline + 1)
   }
   return /[\p{L}\p{N}]/u.test(rest)
-}
-
-const endOf = (text: string, pieces: Pieces, piece: number): number => pieces.starts[piece] ?? text.length
-
-/** Fills chunks one after the other with the pieces from `first` up to `end`. */
-function packGroup(
-  text: string,
-  pieces: Pieces,
-  first: number,
-  end: number,
-  group: SectionGroup,
-  limits: PieceLimits,
-  overlapTokens: number,
-  drafts: Draft[],
-): void {
-  let from = first
-  let previous = first
-  while (from < end) {
-    const overlap = from === first ? undefined : findOverlap(text, pieces, previous, from, overlapTokens)
-    let start = overlap?.start ?? endOf(text, pieces, from)
-    let to = fillChunk(text, pieces, from, end, start, overlap?.tokens ?? 0, limits)
-    if (to === from) {
-      start = endOf(text, pieces, from)
-      to = Math.max(from + 1, fillChunk(text, pieces, from, end, start, 0, limits))
-    }
-    if (to < end) to = betterEnd(pieces, from, to)
-    drafts.push({
-      start,
-      from: endOf(text, pieces, from),
-      to: endOf(text, pieces, to),
-      group,
-    })
-    previous = from
-    from = to
-  }
-}
-
-/** The piece up to which a chunk can be filled that begins at `start` with so many tokens of overlap. */
-function fillChunk(
-  text: string,
-  pieces: Pieces,
-  from: number,
-  end: number,
-  start: number,
-  overlapTokens: number,
-  limits: PieceLimits,
-): number {
-  let tokens = overlapTokens
-  let to = from
-  while (to < end) {
-    tokens += pieces.tokens[to] ?? 0
-    if (tokens > limits.tokens || endOf(text, pieces, to + 1) - start > limits.characters) break
-    to++
-  }
-  return to
-}
-
-/** The last strong boundary in the further half of a chunk; its full end when there is none. */
-function betterEnd(pieces: Pieces, from: number, to: number): number {
-  let total = 0
-  for (let piece = from; piece < to; piece++) total += pieces.tokens[piece] ?? 0
-  let best = to
-  let bestBoundary = pieces.boundaries[to] ?? boundary.grapheme
-  let tokens = total
-  for (let piece = to - 1; piece > from && bestBoundary > boundary.paragraph; piece--) {
-    tokens -= pieces.tokens[piece] ?? 0
-    const kind = pieces.boundaries[piece] ?? boundary.grapheme
-    if (tokens < total * (kind <= boundary.paragraph ? 0.5 : 0.7)) break
-    if (kind < bestBoundary) {
-      best = piece
-      bestBoundary = kind
-    }
-  }
-  return best
-}
-
-/** What a chunk repeats of the one before: its last sentences, or the last words of a sentence that is longer. */
-function findOverlap(
-  text: string,
-  pieces: Pieces,
-  previous: number,
-  from: number,
-  overlapTokens: number,
-): { start: number; tokens: number } | undefined {
-  let tokens = 0
-  let piece = from
-  while (piece - 1 > previous && tokens + (pieces.tokens[piece - 1] ?? 0) <= overlapTokens) {
-    piece--
-    tokens += pieces.tokens[piece] ?? 0
-  }
-  if (piece < from) return { start: endOf(text, pieces, piece), tokens }
-  const last = from - 1
-  const lastTokens = pieces.tokens[last] ?? 0
-  if (overlapTokens < 1 || lastTokens === 0 || (pieces.boundaries[from] ?? 0) > boundary.sentence) return undefined
-  const [start, end] = [endOf(text, pieces, last), endOf(text, pieces, from)]
-  const length = Math.floor(((end - start) * overlapTokens) / Math.max(lastTokens, overlapTokens))
-  const tail = tailStart(text, start, end, length)
-  return tail > start && tail < end ? { start: tail, tokens: overlapTokens } : undefined
 }
 
 /** Counts the chunks as they are: tokens of parts do not quite add up. What is over loses its overlap, then is split. */
@@ -238,19 +125,22 @@ async function checkDrafts(
   count: CountTokens,
   yielder: Yielder,
 ): Promise<Draft[]> {
-  let current: readonly Draft[] = drafts
-  for (;;) {
-    const open = current.filter((draft) => draft.tokens === undefined)
-    if (open.length === 0) return [...current]
-    const counts = await count(open.map((draft) => text.slice(...trimSpan(text, [draft.start, draft.to]))))
-    let next = 0
-    current = current.flatMap((draft) => {
-      if (draft.tokens !== undefined) return [draft]
-      const tokens = counts[next++] ?? 0
-      return tokens <= limits.tokens ? [{ ...draft, tokens }] : shrinkDraft(text, { ...draft, tokens }, pieces)
-    })
-    await yielder.pause()
+  const checked: Draft[] = []
+  for (let from = 0; from < drafts.length; from += CHECKED_AT_ONCE) {
+    let current = drafts.slice(from, from + CHECKED_AT_ONCE)
+    for (let open = current; open.length > 0; open = current.filter((draft) => draft.tokens === undefined)) {
+      const counts = await count(open.map((draft) => text.slice(...trimSpan(text, [draft.start, draft.to]))))
+      let next = 0
+      current = current.flatMap((draft) => {
+        if (draft.tokens !== undefined) return [draft]
+        const tokens = counts[next++] ?? 0
+        return tokens <= limits.tokens ? [{ ...draft, tokens }] : shrinkDraft(text, { ...draft, tokens }, pieces)
+      })
+      await yielder.pause()
+    }
+    checked.push(...current)
   }
+  return checked
 }
 
 /** What to try instead of a draft that is over the limit; itself, as it is, when it is one character. */

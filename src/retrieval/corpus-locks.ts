@@ -13,19 +13,41 @@ export function createLocks(manager: LockManager | undefined = globalThis.naviga
   return manager === undefined ? createThreadLocks() : createWebLocks(manager)
 }
 
+/** Web Locks; locks of this thread where the browser refuses them, as it does when site data is blocked. */
 function createWebLocks(manager: LockManager): Locks {
+  const own = createThreadLocks()
+  let isRefused = false
+
+  async function request<T>(
+    name: string,
+    options: LockOptions,
+    work: (lock: Lock | null) => Promise<T>,
+    otherwise: () => Promise<T>,
+  ): Promise<T> {
+    if (isRefused) return await otherwise()
+    let hasStarted = false
+    try {
+      return await manager.request(name, options, async (lock) => {
+        hasStarted = true
+        return await work(lock)
+      })
+    } catch (error) {
+      if (hasStarted || (error as { name?: unknown }).name !== 'SecurityError') throw error
+      isRefused = true
+      return await otherwise()
+    }
+  }
+
   return {
-    async exclusive(name, work) {
-      return await manager.request(name, async () => await work())
-    },
-    async shared(name, work) {
-      return await manager.request(name, { mode: 'shared' }, async () => await work())
-    },
-    async ifFree(name, work) {
-      return await manager.request(name, { ifAvailable: true }, async (lock) =>
-        lock === null ? undefined : await work(),
-      )
-    },
+    exclusive: (name, work) => request(name, {}, work, () => own.exclusive(name, work)),
+    shared: (name, work) => request(name, { mode: 'shared' }, work, () => own.shared(name, work)),
+    ifFree: (name, work) =>
+      request(
+        name,
+        { ifAvailable: true },
+        async (lock) => (lock === null ? undefined : await work()),
+        () => own.ifFree(name, work),
+      ),
   }
 }
 

@@ -46,7 +46,7 @@ export function fuseRankings(legs: readonly RankedLeg[], compare: (a: number, b:
 /** Share of an ideal passage's BM25 that is as good as all of it: questions have words that no answer repeats. */
 const fullCoverage = 0.5
 /** What the vector leg counts beside a keyword leg that covers the query. */
-const vectorWeight = 0.4
+const vectorWeight = 0.35
 /** How far above chance a cosine must be to say all that it can. */
 const noiseMargin = 1.5
 

@@ -8,7 +8,7 @@ import { type Chunk, chunkDocument } from './chunk.js'
 import { chunkTextsOf } from './corpus-index.js'
 import type { ChunkTable, DocumentContent, DocumentEntry } from './corpus-layout.js'
 import type { NewEntry, PutResult } from './corpus-store.js'
-import { type PreparedInput, type ReadInput, readInput, titleOf } from './document-input.js'
+import { type PreparedInput, readInput, titleOf } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import { estimateTokens } from './estimate-tokens.js'
 import { type ParsedDocument, type ParseInput, type ParseOptions, parserVersion } from './parse/parse.js'
@@ -77,20 +77,15 @@ async function ingestOne(
   context: IngestContext,
   lines: Map<string, Promise<unknown>>,
 ): Promise<Outcome> {
-  const { index, name: title } = input
+  const { index, name: title, id } = input
   throwIfAborted(context.signal)
+  context.report({ type: 'reading', index, title })
+  // Two inputs of one add may be the same document: the later one is an update of the earlier, so it waits for it.
+  const before = id === undefined ? undefined : lines.get(id)
+  const work = (before ?? Promise.resolve()).then(() => storeOne(input, context))
+  const over = work.catch(() => {})
+  if (id !== undefined) lines.set(id, over)
   try {
-    context.report({ type: 'reading', index, title })
-    const { chunkTokens, overlapTokens } = context
-    const read = await readInput(input, { parserVersion, chunkTokens, overlapTokens })
-    throwIfAborted(context.signal)
-    // Two inputs of one add may be the same document: the later one is an update of the earlier.
-    const before = lines.get(read.id)
-    const work = (before ?? Promise.resolve()).then(() => storeOne(input, read, context))
-    lines.set(
-      read.id,
-      work.catch(() => {}),
-    )
     return await work
   } catch (thrown) {
     throwIfAborted(context.signal)
@@ -100,8 +95,12 @@ async function ingestOne(
   }
 }
 
-async function storeOne(input: PreparedInput, read: ReadInput, context: IngestContext): Promise<Outcome> {
+async function storeOne(input: PreparedInput, context: IngestContext): Promise<Outcome> {
   const { index } = input
+  const { chunkTokens, overlapTokens } = context
+  throwIfAborted(context.signal)
+  const read = await readInput(input, { parserVersion, chunkTokens, overlapTokens })
+  throwIfAborted(context.signal)
   const { id, contentHash } = read
   const existing = await context.entryOf(id)
   if (existing?.contentHash === contentHash) {

@@ -6,7 +6,7 @@ import type { ErrorInfo } from '../protocol/stream-part.js'
  * An error as data that can cross a thread: code, message, hint, retryable, details. Details that cannot be cloned are
  * left out, as are cause and stack. `code` is for an error that is not an `AlcoveError`.
  */
-export function toErrorInfo(error: unknown, code: AlcoveErrorCode = 'invalid-argument'): ErrorInfo {
+export function toErrorInfo(error: unknown, code: AlcoveErrorCode = 'internal'): ErrorInfo {
   const { message, hint, retryable, details, code: own } = toAlcoveError(error, code)
   const info = { code: own, message, hint, retryable }
   const kept = Object.entries(details).filter(([, value]) => isCloneable(value))

@@ -170,7 +170,7 @@ function createSender<Part>(port: MessagePort) {
     signal: controller.signal,
     /** Resolves when a part may be produced, or the stream has ended. */
     async ready(): Promise<void> {
-      return
+      if (credits > 0) return
       writer.flush()
       while (credits === 0 && !controller.signal.aborted) {
         await new Promise<void>((resolve) => {

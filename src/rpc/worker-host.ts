@@ -110,7 +110,7 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
         resolve(await use(connection.api))
         settle()
       }
-      run().catch((error: unknown) => fail(toAlcoveError(error, 'invalid-argument')))
+      run().catch((error: unknown) => fail(toAlcoveError(error, 'internal')))
     })
   }
 
@@ -133,7 +133,7 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
       forget()
       this.#untrack(fail)
     }
-    run().catch((error: unknown) => fail(toAlcoveError(error, 'invalid-argument')))
+    run().catch((error: unknown) => fail(toAlcoveError(error, 'internal')))
     return readPort<Part>(port1, { signal: controller.signal, credits, onEnd })
   }
 

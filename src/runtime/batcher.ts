@@ -48,6 +48,7 @@ interface Entry<Item, Result> {
 
 /** Errors that one item can bring upon its batch. */
 const ITEM_ERRORS: readonly AlcoveErrorCode[] = [
+  'internal',
   'invalid-argument',
   'context-overflow',
   'too-large',
@@ -181,7 +182,7 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
         else entry.resolve(result)
       })
     } catch (thrown) {
-      const error = toAlcoveError(thrown, 'invalid-argument')
+      const error = toAlcoveError(thrown, 'internal')
       if (batch.length === 1 || signal.aborted || !ITEM_ERRORS.includes(error.code)) {
         for (const entry of batch) entry.reject(error)
         return

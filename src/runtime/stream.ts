@@ -79,7 +79,7 @@ export function streamOf<T>(
       controller.close()
     } catch (error) {
       if (ended) return
-      controller.error(toAlcoveError(error, options.errorCode ?? 'invalid-argument'))
+      controller.error(toAlcoveError(error, options.errorCode ?? 'internal'))
     } finally {
       producing = false
     }

@@ -47,11 +47,10 @@ interface Comparable {
  */
 export function findQuote(quote: string, text: string): Span | undefined {
   const exact = quote.trim()
-  if (exact === '') return undefined
-  const at = text.indexOf(exact)
-  if (at >= 0) return [at, at + exact.length]
   const needle = comparable(exact)
   if (needle.text === '') return undefined
+  const at = text.indexOf(exact)
+  if (at >= 0) return [at, at + exact.length]
   const haystack = comparable(text)
   const found = haystack.text.indexOf(needle.text)
   if (found < 0) return undefined

@@ -84,5 +84,6 @@ function goesOn(text: string, [lastStart, lastEnd]: Span, start: number, end: nu
   }
   if (/[!?。！？…:：;；]["'”’」』）)\]]*$/.test(trimmed)) return false
   // A line that was broken in the middle of a sentence: it ends without a mark and goes on with a small letter.
-  return gap.includes('\n') && /[\p{Ll},–-]$/u.test(trimmed) && /^\p{Ll}/u.test(next)
+  const isTable = before.includes(' | ') || next.includes(' | ') || next.includes('\t')
+  return gap.includes('\n') && !isTable && /[\p{Ll},–-]$/u.test(trimmed) && /^\p{Ll}/u.test(next)
 }

@@ -75,11 +75,12 @@ export function stem(word: string): string {
   if (root.endsWith('ies')) root = `${root.slice(0, -3)}y`
   else if (/(?:ss|x|z|ch|sh)es$/.test(root)) root = root.slice(0, -2)
   else if (/[^su]s$/.test(root)) root = root.slice(0, -1)
-  if (/(?:[aeiouy].*)ing$/.test(root) && root.length > 5) root = root.slice(0, -3)
+  if (root === 'used' || root === 'using') root = 'use'
+  else if (/(?:[aeiouy].*)ing$/.test(root) && root.length > 5) root = root.slice(0, -3)
   else if (/(?:[aeiouy].*)ed$/.test(root) && root.length > 4) root = root.slice(0, -2)
   else if (root.endsWith('ly') && root.length > 5) root = root.slice(0, -2)
   if (/([b-df-hj-km-np-rtv-z])\1$/.test(root)) root = root.slice(0, -1)
-  if (root.endsWith('e') && root.length > 3) root = root.slice(0, -1)
+  if (root.endsWith('e') && root.length >= 3) root = root.slice(0, -1)
   return root.endsWith('y') && root.length > 3 ? `${root.slice(0, -1)}i` : root
 }
 

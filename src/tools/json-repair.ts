@@ -171,7 +171,8 @@ class LooseReader {
   /** A number, a word such as `True`, or text without quotes. */
   #word(): unknown {
     const start = this.#at
-    while (this.#at < this.#text.length && !/[,}\]\n]/.test(this.#peek())) this.#at++
+    while (this.#at < this.#text.length && !/[,}\]\n]/.test(this.#peek()) && !this.#text.startsWith('/*', this.#at))
+      this.#at++
     const word = this.#text.slice(start, this.#at).trim()
     if (word === '') throw new Broken()
     if (WORDS.has(word)) return WORDS.get(word)

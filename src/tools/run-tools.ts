@@ -70,6 +70,8 @@ export function createToolRunner(options: ToolRunnerOptions): ToolRunner {
   const limiter = createLimiter(options.maxParallelCalls)
   const own = new Map<Tool, Limiter>()
   const repeats = new Map<string, number>()
+  // A failure shows at the first call.
+  for (const tool of tools) tool.prepare().catch(() => {})
   let step: { readonly call: Call; readonly outcome: Promise<Outcome | undefined> }[] = []
   let calls = 0
   let active = 0

@@ -55,6 +55,8 @@ export interface Tool extends ToolDescription {
   readonly cache: boolean
   readonly maxParallel: number | undefined
   needsApproval(input: unknown): boolean
+  /** Loads what `checkInput` needs, so that the first call need not wait for it. */
+  prepare(): Promise<void>
   checkInput(input: unknown): Promise<ToolInputCheck>
   execute(input: unknown, context: ToolContext): Promise<unknown>
 }
@@ -93,6 +95,10 @@ export function tool<Schema extends ToolSchema = JsonSchema>(options: ToolOption
     maxParallel,
     needsApproval: (input) =>
       typeof needsApproval === 'function' ? needsApproval(input as ToolInput<Schema>) : needsApproval,
+    async prepare() {
+      const { loadValidator } = await import('./validate.js')
+      if (!isStandardSchema(schema)) await loadValidator()
+    },
     checkInput: async (input) => {
       const { checkStandard, checkJsonSchema } = await import('./validate.js')
       return isStandardSchema(schema) ? checkStandard(schema, input) : checkJsonSchema(inputSchema, input)

@@ -1,4 +1,4 @@
-import type { OutputUnit, Schema } from '@cfworker/json-schema'
+import type { OutputUnit, Schema, Validator } from '@cfworker/json-schema'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JsonSchema } from '../protocol/model.js'
 import type { ToolInputCheck } from './tool.js'
@@ -30,13 +30,28 @@ export async function checkStandard(schema: StandardSchemaV1, input: unknown): P
 
 /** Checks an input against a JSON Schema (draft 2020-12), without `eval`. */
 export async function checkJsonSchema(schema: JsonSchema, input: unknown): Promise<ToolInputCheck> {
-  const { Validator } = await import('@cfworker/json-schema')
-  // Its type wants a mutable object; it does not change what it is given.
-  const { valid, errors } = new Validator(schema as Schema | boolean, '2020-12', false).validate(input)
+  const { valid, errors } = (await validatorFor(schema)).validate(input)
   if (valid) return { isValid: true, input }
   const telling = errors.filter(({ keyword }) => !WRAPPERS.has(keyword))
   const problems = (telling.length > 0 ? telling : errors).map((error) => describeError(error, input))
   return { isValid: false, problems: [...new Set(problems)].slice(0, MAX_PROBLEMS) }
+}
+
+/** The library that checks JSON Schemas, loaded when it is first needed. */
+export async function loadValidator() {
+  return await import('@cfworker/json-schema')
+}
+
+const validators = new WeakMap<object, Validator>()
+
+async function validatorFor(schema: JsonSchema): Promise<Validator> {
+  const known = typeof schema === 'object' ? validators.get(schema) : undefined
+  if (known !== undefined) return known
+  const { Validator } = await loadValidator()
+  // Its type wants a mutable object; it does not change what it is given.
+  const made = new Validator(schema as Schema | boolean, '2020-12', false)
+  if (typeof schema === 'object') validators.set(schema, made)
+  return made
 }
 
 function describeError({ instanceLocation, keyword, error }: OutputUnit, input: unknown): string {

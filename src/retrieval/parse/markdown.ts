@@ -1,7 +1,7 @@
 import type { Heading, ParsedDocument } from './document.js'
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^\n]*)$/
-const ATX = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/
+const ATX = /^ {0,3}(#{1,6})(?=[ \t]|$)/
 const SETEXT = /^ {0,3}(=+|-+)[ \t]*$/
 /** Lines that are no paragraph, so that a rule under them is no setext underline. */
 const NOT_PARAGRAPH = /^(?: {4}|\t| {0,3}(?:[-*+>|]|\d{1,9}[.)] |<[a-z/!]))/i
@@ -47,7 +47,8 @@ function scanLine(scan: Scan, line: string, start: number): void {
   }
   const atx = ATX.exec(line)
   if (atx?.[1]) {
-    addHeading(scan, atx[1].length, atx[2] ?? '', start)
+    const title = line.slice(atx[0].length, 1000).trim()
+    addHeading(scan, atx[1].length, title.replace(/(?:^|[ \t])#+$/, ''), start)
     return
   }
   const setext = scan.paragraph ? SETEXT.exec(line) : null

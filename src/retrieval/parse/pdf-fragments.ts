@@ -106,6 +106,7 @@ export function groupFragments(
     }
     const vertical = isVertical(run.fontName)
     const place = placeRun(run, toPage, vertical)
+    if (!Number.isFinite(place.box.x0 + place.box.x1 + place.box.y + place.box.size)) continue
     const key = `${place.turns} ${vertical} ${place.slanted}`
     const group = groups.get(key) ?? { turns: place.turns, fragments: [], length: 0 }
     groups.set(key, group)

@@ -34,6 +34,9 @@ const DOT_LEADER = /(?:\. ?){4,}\s*[\divxlc]{1,5}$/
 const ENDS_SENTENCE = /[.!?:;。！？：；…][)\]"'”’»）」』]*$/
 const STARTS_NEW = /^[\p{Lu}\p{Lo}\p{N}"'“‘«([•\-–]/u
 
+/** The end of a line: patterns that look for an end are slow on a line without one. */
+const endingOf = (line: Line): string => line.text.slice(-120)
+
 function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
@@ -71,14 +74,14 @@ interface OpenParagraph {
 function separatorInRegion(open: OpenParagraph, line: Line, after: Line | undefined, shape: RegionShape): Separator {
   const previous = open.lines.at(-1) as Line
   const first = open.lines[0] as Line
-  if (DOT_LEADER.test(previous.text)) return 'line'
+  if (DOT_LEADER.test(endingOf(previous))) return 'line'
   const em = Math.max(line.size, previous.size)
   const gap = line.y - previous.y
   if (gap < 0 || gap > Math.max(shape.pitch * 1.3, shape.pitch + em * 0.3, em * 1.25)) {
     return open.isItem && isListStart(line.text) && gap > 0 && gap < shape.pitch * 2.2 ? 'line' : 'paragraph'
   }
   const early = endsEarly(previous, line, shape)
-  const isDone = early || ENDS_SENTENCE.test(previous.text)
+  const isDone = early || ENDS_SENTENCE.test(endingOf(previous))
   if (isListStart(line.text) && (isDone || open.isItem || BULLET.test(line.text)))
     return open.isItem ? 'line' : 'paragraph'
   if (previous.font !== line.font && early) return 'paragraph'
@@ -89,13 +92,13 @@ function separatorInRegion(open: OpenParagraph, line: Line, after: Line | undefi
   const hanging = previous.x0 > first.x0 + em * 0.8 && Math.abs(line.x0 - first.x0) < em * 0.5
   if (hanging && isDone)
     return open.isItem && !isListStart(line.text) ? 'paragraph' : open.isItem ? 'line' : 'paragraph'
-  if (early) return ENDS_SENTENCE.test(previous.text) && STARTS_NEW.test(line.text) ? 'paragraph' : 'line'
+  if (early) return ENDS_SENTENCE.test(endingOf(previous)) && STARTS_NEW.test(line.text) ? 'paragraph' : 'line'
   return 'space'
 }
 
 /** Whether a paragraph goes on in the next column or on the next page. */
 function continuesElsewhere(previous: Line, line: Line, shape: RegionShape): boolean {
-  if (isListStart(line.text) || ENDS_SENTENCE.test(previous.text)) return false
+  if (isListStart(line.text) || ENDS_SENTENCE.test(endingOf(previous))) return false
   if (previous.x1 < shape.right - (shape.right - shape.left) * 0.2) return false
   return (
     /^\p{Ll}/u.test(line.text) ||
@@ -107,7 +110,7 @@ function continuesElsewhere(previous: Line, line: Line, shape: RegionShape): boo
 /** How a line is joined to the one before, which ends in the middle of a sentence or word. */
 function joinWithin(previous: string, next: string, words: ReadonlySet<string>): Separator {
   if (/\u00ad$/.test(previous)) return 'dehyphenate'
-  const before = /(\p{L}[\p{L}\p{M}'’]*)[-\u2010]$/u.exec(previous)?.[1]?.toLowerCase()
+  const before = /(\p{L}[\p{L}\p{M}'’]*)[-\u2010]$/u.exec(previous.slice(-100))?.[1]?.toLowerCase()
   if (before !== undefined) {
     const after = /^\p{L}[\p{L}\p{M}]*/u.exec(next)?.[0]
     return after !== undefined && isBrokenWord(before, after, words) ? 'dehyphenate' : 'none'
@@ -128,7 +131,8 @@ function findWords(pages: readonly PageLines[]): ReadonlySet<string> {
   const words = new Set<string>()
   for (const { lines } of pages) {
     for (const line of lines) {
-      const whole = line.text.replace(/^\p{Ll}+|\S+[-\u2010\u00ad]$/gu, '')
+      const isBroken = /[-\u2010\u00ad]$/.test(endingOf(line))
+      const whole = isBroken ? line.text.slice(0, line.text.lastIndexOf(' ') + 1) : line.text
       for (const [word] of whole.matchAll(/\p{L}[\p{L}\p{M}]*(?:-\p{L}[\p{L}\p{M}]*)*/gu)) words.add(word.toLowerCase())
     }
   }

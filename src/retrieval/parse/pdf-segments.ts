@@ -92,10 +92,10 @@ function orderFragments(fragments: readonly Fragment[]): Fragment[] {
   return [...result, ...run]
 }
 
-function needsSpace(before: Fragment, after: Fragment): boolean {
-  if (joinsWithoutSpace(before.text, after.text) && !after.spaced) return false
+function needsSpace(before: Fragment, after: Fragment, isSpaced: boolean): boolean {
+  if (joinsWithoutSpace(before.text, after.text) && !isSpaced) return false
   const gap = Math.max(after.x0 - before.x1, before.x0 - after.x1)
-  return after.spaced || gap > 0.16 * Math.min(before.size, after.size)
+  return isSpaced || gap > 0.16 * Math.min(before.size, after.size)
 }
 
 /** The value that most characters have. */
@@ -119,8 +119,12 @@ function close(segment: OpenSegment): Segment {
   const fragments = orderFragments(segment.fragments)
   let text = ''
   let before: Fragment | undefined
+  const order = new Map(segment.fragments.map((fragment, index) => [fragment, index]))
   for (const fragment of fragments) {
-    text += before && needsSpace(before, fragment) ? ` ${fragment.text}` : fragment.text
+    // `spaced` is about the fragment that was drawn before, which in a line from right to left may be read after.
+    const step = before ? (order.get(fragment) ?? 0) - (order.get(before) ?? 0) : 0
+    const isSpaced = (step === 1 && fragment.spaced) || (step === -1 && before?.spaced === true)
+    text += before && needsSpace(before, fragment, isSpaced) ? ` ${fragment.text}` : fragment.text
     before = fragment
   }
   return {

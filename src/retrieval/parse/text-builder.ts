@@ -10,6 +10,13 @@ export interface TextBuilder {
   finish(): { text: string; headings: Heading[] }
 }
 
+/** The text without blank lines before and white space behind it; its first line keeps its indentation. */
+function withoutBlankEnds(text: string): string {
+  const end = text.trimEnd()
+  const blank = end.length - end.trimStart().length
+  return end.slice(end.lastIndexOf('\n', blank - 1) + 1)
+}
+
 /** A builder; `paragraph` is kept as it is inside, so lines of code keep their indentation. */
 export function createTextBuilder(): TextBuilder {
   const pieces: string[] = []
@@ -25,8 +32,8 @@ export function createTextBuilder(): TextBuilder {
   }
   return {
     paragraph(text) {
-      const trimmed = text.replace(/^\s*\n|\s+$/g, '')
-      if (trimmed.trim() !== '') append(trimmed, undefined)
+      const trimmed = withoutBlankEnds(text)
+      if (trimmed !== '') append(trimmed, undefined)
     },
     line(text, group) {
       const trimmed = text.trimEnd()

@@ -69,7 +69,8 @@ export async function survive(): Promise<Record<string, string | number>> {
   setTimeout(() => controller.abort(), 300)
   const [crash, hang, fine, abort] = await Promise.all([outcome('crash'), outcome('hang'), outcome('fine'), aborted])
   const again = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((text) => outcome(text)))
-  const waiting = outcome('wait')
+  const start = performance.now()
+  const waiting = outcome('wait').then((code) => `${code} ${Math.round(performance.now() - start)} ms`)
   await pool.close()
   return {
     crash,

@@ -6,7 +6,10 @@ import { serveWorker } from '../../../src/rpc/serve-worker.js'
 
 serveWorker(
   createParseApi(async (input, options) => {
-    if (input.data === 'crash') globalThis.close()
+    if (input.data === 'crash') {
+      globalThis.close()
+      return new Promise(() => {})
+    }
     if (input.data === 'hang') for (;;);
     if (input.data === 'wait') return new Promise(() => {})
     const document = await parseDocument(input, options)

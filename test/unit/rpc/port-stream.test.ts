@@ -102,6 +102,19 @@ describe('a stream over a port', () => {
     expect(sizes).toEqual([1, 19, 1])
   })
 
+  test('credits go back in few messages, not one for each part', async () => {
+    const [here, there] = channel()
+    let pulls = 0
+    const post = here.postMessage.bind(here)
+    here.postMessage = (frame: { type: string }) => {
+      pulls += 1
+      post(frame)
+    }
+    void servePort(there, counter(1000).produce)
+    expect(await collect(readPort(here))).toHaveLength(1000)
+    expect(pulls).toBeLessThan(100)
+  })
+
   test('cancelling stops the producer, cleans it up and closes the port', async () => {
     const [here, there] = channel()
     const { seen, produce } = counter()

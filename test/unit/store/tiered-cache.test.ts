@@ -138,30 +138,34 @@ describe('two tiers', () => {
     expect(await cache.getMany(['old', 'young'])).toEqual([undefined, '2'])
   })
 
-  test('a read that began before a change does not bring the old value back', async () => {
-    const store = createMemoryStore()
-    await open(store).set('k', 'old')
-    let answer: (() => void) | undefined
-    const slow: Store = {
-      ...store,
-      async getMany<T>(keys: readonly string[]) {
-        const values = await store.getMany<T>(keys)
-        if (answer === undefined) {
-          await new Promise<void>((resolve) => {
-            answer = resolve
-          })
-        }
-        return values
-      },
-    }
-    const cache = open(slow)
-    const reading = cache.get('k')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    void cache.set('k', 'new')
-    answer?.()
-    expect(await reading).toBe('new')
-    expect(await cache.get('k')).toBe('new')
-  })
+  test.each(['set', 'delete'] as const)(
+    'a read that began before a %s does not bring the old value back',
+    async (verb) => {
+      const store = createMemoryStore()
+      await open(store).set('k', 'old')
+      let answer: (() => void) | undefined
+      const slow: Store = {
+        ...store,
+        async getMany<T>(keys: readonly string[]) {
+          const values = await store.getMany<T>(keys)
+          if (answer === undefined) {
+            await new Promise<void>((resolve) => {
+              answer = resolve
+            })
+          }
+          return values
+        },
+      }
+      const cache = open(slow)
+      const reading = cache.get('k')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      const changing = verb === 'set' ? cache.set('k', 'new') : cache.delete('k')
+      answer?.()
+      expect(await reading).toBe(verb === 'set' ? 'new' : 'old')
+      await changing
+      expect(await cache.get('k')).toBe(verb === 'set' ? 'new' : undefined)
+    },
+  )
 })
 
 describe('bounds', () => {

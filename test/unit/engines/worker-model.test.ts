@@ -1,0 +1,246 @@
+import type { Remote } from 'comlink'
+import { describe, expect, it } from 'vitest'
+import type { ModelSpec } from '../../../src/engines/engine.js'
+import { createLlmApi, type LlmApi } from '../../../src/engines/serve-model.js'
+import { createWorkerModel, inspectModel } from '../../../src/engines/worker-model.js'
+import { AlcoveError } from '../../../src/protocol/error.js'
+import type { ModelPart, ModelRequest } from '../../../src/protocol/model.js'
+import { readOne, readPort } from '../../../src/rpc/port-stream.js'
+import type { WorkerHost, WorkerState } from '../../../src/rpc/worker-host.js'
+import { abortError } from '../../../src/runtime/abort.js'
+import { fakeEngine } from './fake-engine.js'
+
+const spec = (id = 'fake:m'): ModelSpec => ({ id, allowRemote: false, hubUrl: 'https://hub.example/', cacheName: 'c' })
+const ask = (content: string): ModelRequest => ({ messages: [{ role: 'user', content }] })
+const turn = (ms = 10) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A host whose worker is in this thread: real ports, and a death that leaves calls pending. */
+function fakeHost(makeApi: () => LlmApi) {
+  let api: LlmApi | undefined
+  let state: WorkerState = 'idle'
+  let restarts = -1
+  let lives = new AbortController()
+  const kills: string[] = []
+  const start = () => {
+    if (state === 'closed') throw new AlcoveError('closed', 'closed')
+    if (api) return api
+    api = makeApi()
+    lives = new AbortController()
+    state = 'ready'
+    restarts++
+    return api
+  }
+  const remote = () => start() as unknown as Remote<LlmApi>
+  const host: WorkerHost<LlmApi> = {
+    async call(use, { signal } = {}) {
+      if (signal?.aborted) throw abortError(signal)
+      return use(remote())
+    },
+    stream(run, { signal } = {}) {
+      const { port1, port2 } = new MessageChannel()
+      const worker = remote()
+      const life = signal ? AbortSignal.any([signal, lives.signal]) : lives.signal
+      if (!life.aborted) void run(worker, port2).catch(() => {})
+      return readPort(port1, { signal: life })
+    },
+    request: (run, options) => readOne(host.stream(run, options)),
+    get state() {
+      return state
+    },
+    get restarts() {
+      return Math.max(restarts, 0)
+    },
+    kill(reason) {
+      kills.push(reason.message)
+      api = undefined
+      state = 'idle'
+      lives.abort(reason)
+    },
+    async close() {
+      host.kill(new AlcoveError('closed', 'closed'))
+      state = 'closed'
+    },
+  }
+  return { host, kills }
+}
+
+async function collect(stream: ReadableStream<ModelPart>): Promise<ModelPart[]> {
+  const parts: ModelPart[] = []
+  for await (const part of stream) parts.push(part)
+  return parts
+}
+const textOf = (parts: readonly ModelPart[]) =>
+  parts.map((part) => (part.type === 'text-delta' ? part.text : '')).join('')
+const statusesOf = (parts: readonly ModelPart[]) =>
+  parts.flatMap((part) => (part.type === 'status' ? [part.status] : []))
+
+describe('createWorkerModel', () => {
+  it('loads once, answers, and then knows what the model is', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    let asked = 0
+    const model = createWorkerModel({
+      spec: { ...spec(), contextTokens: 7 },
+      host,
+      beforeLoad: async () => {
+        asked++
+      },
+    })
+    expect([model.contextTokens, model.isLoaded]).toEqual([7, false])
+    const parts = await collect(model.stream(ask('one two')))
+    expect(textOf(parts)).toBe('one two ')
+    expect(statusesOf(parts)).toEqual(['loading'])
+    expect([model.contextTokens, model.isLoaded]).toEqual([99, true])
+    await collect(model.stream(ask('again')))
+    await model.load()
+    expect(asked).toBe(1)
+    expect(await model.countTokens(ask('one two'))).toBe(2)
+  })
+
+  it('does not load what is not agreed to', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const refuse = async () => {
+      throw new AlcoveError('download-refused', 'no')
+    }
+    const model = createWorkerModel({ spec: spec(), host, beforeLoad: refuse })
+    await expect(collect(model.stream(ask('x')))).rejects.toMatchObject({ code: 'download-refused' })
+    await expect(model.load()).rejects.toMatchObject({ code: 'download-refused' })
+    expect(fake.created).toBe(0)
+  })
+
+  it('shares one load; a caller who leaves disturbs no other, and the last one stops it', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec('fake:slow'), host })
+    const controllers = [new AbortController(), new AbortController()]
+    const loads = controllers.map(({ signal }) => model.load({ signal }).catch((error: AlcoveError) => error.code))
+    await turn()
+    controllers[0]?.abort()
+    expect(await loads[0]).toBe('aborted')
+    await turn()
+    expect(fake.log).not.toContain('load aborted')
+    controllers[1]?.abort()
+    expect(await loads[1]).toBe('aborted')
+    await turn()
+    expect(fake.log).toContain('load aborted')
+  })
+
+  it('settles an abort at once and replaces a worker that does not come free', async () => {
+    const fake = fakeEngine({ gated: true, drainMs: 10_000 })
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host, drainMs: 20 })
+    await model.load()
+    const controller = new AbortController()
+    const answer = collect(model.stream(ask('a'), { signal: controller.signal })).catch(
+      (error: AlcoveError) => error.code,
+    )
+    await turn()
+    const waiting = collect(model.stream(ask('b')))
+    await turn()
+    controller.abort()
+    expect(await answer).toBe('aborted')
+    expect(kills).toEqual([])
+    await turn(60)
+    expect(kills).toHaveLength(1)
+    fake.open()
+    // The one that waited behind it starts again in the new worker, and says so.
+    const parts = await waiting
+    expect(textOf(parts)).toBe('b ')
+    expect(statusesOf(parts)).toContain('recovered')
+  })
+
+  it('leaves a worker alone that drains in time', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host, drainMs: 30 })
+    await model.load()
+    const reader = model.stream(ask('a')).getReader()
+    const pending = reader.read()
+    await turn()
+    await reader.cancel()
+    expect((await pending).done).toBe(true)
+    await turn(60)
+    expect(kills).toEqual([])
+    expect(host.restarts).toBe(0)
+  })
+
+  it('loads again in a new worker after a crash', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host })
+    await collect(model.stream(ask('x')))
+    host.kill(new AlcoveError('worker-crashed', 'died'))
+    expect(model.isLoaded).toBe(false)
+    expect(textOf(await collect(model.stream(ask('y'))))).toBe('y ')
+    expect([host.restarts, fake.created]).toEqual([1, 2])
+  })
+
+  it('fails with one typed error when the worker dies after text and the engine cannot go on', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host })
+    const reader = model.stream(ask('one two three four five')).getReader()
+    let value: ModelPart | undefined
+    do value = (await reader.read()).value
+    while (value?.type !== 'text-delta')
+    host.kill(new AlcoveError('worker-crashed', 'died'))
+    const rest = async () => {
+      while (!(await reader.read()).done);
+    }
+    await expect(rest()).rejects.toMatchObject({ code: 'worker-crashed' })
+  })
+
+  it('goes on from the text where the engine can', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ transformers: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec('transformers:m'), host })
+    const request = { ...ask('one two three four five'), sampling: { maxTokens: 50 } }
+    const reader = model.stream(request).getReader()
+    const parts: ModelPart[] = []
+    let isKilled = false
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      parts.push(value)
+      if (value.type !== 'text-delta' || isKilled) continue
+      isKilled = true
+      host.kill(new AlcoveError('worker-crashed', 'died'))
+    }
+    const shown = textOf(parts)
+    // The fake says back the last message, which is now the text so far.
+    const first = parts.find((part) => part.type === 'text-delta')?.text
+    expect(shown.startsWith('one ')).toBe(true)
+    expect(shown.length).toBeGreaterThan((first ?? '').length)
+    expect(statusesOf(parts)).toContain('recovered')
+    expect(request.messages).toHaveLength(1)
+    expect(parts.at(-1)).toEqual({ type: 'model-finish', reason: 'stop' })
+  })
+
+  it('gives the worker up after out of memory', async () => {
+    const fake = fakeEngine()
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host })
+    fake.failWith(new Error('memory access out of bounds'))
+    await expect(collect(model.stream(ask('x')))).rejects.toMatchObject({ code: 'out-of-memory' })
+    expect(kills).toHaveLength(1)
+    expect(model.isLoaded).toBe(false)
+  })
+
+  it('does not come back from a closed host', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host })
+    await model.load()
+    await host.close()
+    await expect(collect(model.stream(ask('x')))).rejects.toMatchObject({ code: 'closed' })
+    await model.dispose()
+  })
+
+  it('inspects through the worker', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    expect(await inspectModel(host, spec())).toEqual({ state: 'available', bytes: 0 })
+    await expect(inspectModel(host, spec('none:x'))).rejects.toMatchObject({ code: 'invalid-argument' })
+  })
+})
