@@ -32,6 +32,8 @@ const READING_PATIENCE_MS = 8000
 const state = openState()
 const announcer = createAnnouncer()
 const { promise: opened, resolve: resolveOpened } = Promise.withResolvers<Client>()
+/** Resolves when what was kept has been listed and, on the first visit, the samples are on their way in. */
+const { promise: listed, resolve: resolveListed } = Promise.withResolvers<void>()
 const corpus = async () => (await opened).corpus()
 
 const documents = createDocuments({
@@ -58,6 +60,7 @@ const conversation = createConversation({
   announcer,
   async agent(signal) {
     const { alcove } = await opened
+    await listed
     await documents.settled(READING_PATIENCE_MS, signal)
     return alcove.agent({ instructions: INSTRUCTIONS, corpus: await corpus() })
   },
@@ -201,6 +204,7 @@ async function openDocuments(): Promise<void> {
   } catch {
     readiness.setOpened('failed', { label: texts.readiness.retry, act: () => void openDocuments() })
   }
+  resolveListed()
   usage.refresh()
 }
 

@@ -1,4 +1,4 @@
-// Runs the benchmarks in Chromium and writes bench/results/<name>.json. `npm run bench [-- name …] [--quick] [--no-build] [--dist <folder>] [--list]`
+// Runs the benchmarks in Chromium and writes bench/results/<name>.json. `npm run bench [-- name …] [--quick] [--no-build] [--dist <folder>] [--out <folder>] [--list]`
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -219,12 +219,11 @@ async function runOne(bench, { quick, dist, folder, executablePath }) {
   }
 }
 
-/** @param {readonly Bench[]} benches @param {Options} options */
-async function runAll(benches, { quick, dist }) {
+/** @param {readonly Bench[]} benches @param {Options & { folder: string }} options */
+async function runAll(benches, { quick, dist, folder }) {
   const executablePath = await ensureBrowser()
   if (executablePath === undefined)
     throw new Error('benchmarks need a Chromium: the lines above say why there is none.')
-  const folder = quick ? join(root, '.alcove', 'bench-quick') : join(root, 'bench', 'results')
   const results = []
   const failed = []
   for (const bench of benches) {
@@ -249,6 +248,7 @@ async function main() {
       quick: { type: 'boolean', default: false },
       'no-build': { type: 'boolean', default: false },
       dist: { type: 'string' },
+      out: { type: 'string' },
       list: { type: 'boolean', default: false },
     },
   })
@@ -264,6 +264,7 @@ async function main() {
   const { results, failed } = await runAll(benches, {
     quick: values.quick,
     dist: resolve(values.dist ?? join(root, 'dist')),
+    folder: resolve(values.out ?? join(root, ...(values.quick ? ['.alcove', 'bench-quick'] : ['bench', 'results']))),
   })
   console.log(`\n${createTable(results)}\n`)
   if (values.quick) console.log('Quick sizes: these figures show that the benchmarks work, and nothing else.')

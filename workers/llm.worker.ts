@@ -1,18 +1,12 @@
-// The chat models: one engine a scheme, each a file of its own beside this script that is fetched with its first use.
-import type { ChatEngine } from '../src/engines/engine.js'
+// The chat models: one engine a scheme, imported with its first use.
 import { createLlmApi } from '../src/engines/serve-model.js'
 import { serveWorker } from '../src/rpc/serve-worker.js'
-
-const importEngine = async (file: string, name: string): Promise<ChatEngine> => {
-  const address = new URL(/* @vite-ignore */ `./${file}.js`, import.meta.url).href
-  const engines: Record<string, ChatEngine> = await import(/* @vite-ignore */ address)
-  return engines[name] as ChatEngine
-}
+import { importTransformers, importWebLlm, importWllama } from './import-engine.js'
 
 serveWorker(
   createLlmApi({
-    webllm: () => importEngine('engine-web-llm', 'webLlmChat'),
-    transformers: () => importEngine('engine-transformers', 'transformersChat'),
-    wllama: () => importEngine('engine-wllama', 'wllamaChat'),
+    webllm: async () => (await importWebLlm()).webLlmChat,
+    transformers: async () => (await importTransformers()).transformersChat,
+    wllama: importWllama,
   }),
 )

@@ -5,6 +5,7 @@ import type { Finish, Usage } from '../protocol/stream-part.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import type { ToolRunner } from '../tools/run-tools.js'
 import { tool as makeTool, type Tool } from '../tools/tool.js'
+import type { Outcome } from '../tools/try-tool.js'
 import { runLoop } from './loop.js'
 import type { AgentInput, AgentOptions } from './options.js'
 import { type AgentRun, type RunRecord, startRun } from './run.js'
@@ -57,7 +58,7 @@ export interface AgentEnvironment {
 export function createAgent(options: AgentOptions, environment: AgentEnvironment = {}): Agent {
   const tools = readOptions(options ?? {})
   const { clock = systemClock, createId = randomId } = environment
-  const toolCache = new Map<string, Promise<unknown>>()
+  const toolCache = new Map<string, Promise<Outcome>>()
 
   function start(input: AgentInput, signal: AbortSignal | undefined, canAskApproval: boolean) {
     let runner: ToolRunner | undefined

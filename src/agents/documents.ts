@@ -41,66 +41,69 @@ export interface DocumentsOptions {
 const DRAFT_PASSAGE_TOKENS = 200
 const DRAFT_ANSWER_TOKENS = 40
 
-export function createDocuments({ hits, model, question, passageTokens, sampling }: DocumentsOptions): Documents {
-  const isDraft = model.capabilities.trust === 'draft'
-  const budget = passageTokens ?? (isDraft ? DRAFT_PASSAGE_TOKENS : Math.min(2000, Math.floor(model.contextTokens / 2)))
-  const language = isChinese(question) ? 'zh' : 'en'
-  let count = Number.POSITIVE_INFINITY
-  let passages = choosePassages(hits, budget)
-  let isAnswered = false
+/** The documents' part in a run. */
+export function createDocuments(options: DocumentsOptions): Documents {
+  return new RunDocuments(options)
+}
 
-  async function finish(job: Job, turn: ModelTurn): Promise<void> {
-    const { control, record } = job
-    const { checkCitations, citeAnswer } = await import('./cite-answer.js')
-    const isQuoting = turn.citations.length > 0
-    if (isQuoting || !isDraft) {
+class RunDocuments implements Documents {
+  readonly hits: readonly Hit[]
+  readonly isDraft: boolean
+  readonly sampling: Sampling | undefined
+  passages: readonly Passage[]
+  isAnswered = false
+  readonly #question: string
+  readonly #budget: number
+
+  constructor({ hits, model, question, passageTokens, sampling }: DocumentsOptions) {
+    this.hits = hits
+    this.isDraft = model.capabilities.trust === 'draft'
+    const usual = this.isDraft ? DRAFT_PASSAGE_TOKENS : Math.min(2000, Math.floor(model.contextTokens / 2))
+    this.#budget = passageTokens ?? usual
+    this.#question = question
+    this.passages = choosePassages(hits, this.#budget)
+    const maxTokens = sampling?.maxTokens ?? DRAFT_ANSWER_TOKENS
+    this.sampling = this.isDraft ? { ...sampling, maxTokens } : undefined
+  }
+
+  async quote() {
+    const { answerFromPassages, windowAround } = await import('../engines/extractive.js')
+    const answer = answerFromPassages(this.#question, this.hits)
+    this.isAnswered = answer.citations.length === 0
+    const [best] = answer.quotes
+    if (best !== undefined) this.passages = [windowAround(best, this.#budget)]
+    return answer
+  }
+
+  addTo(messages: readonly Message[], count = Number.POSITIVE_INFINITY): readonly Message[] {
+    const at = messages.findLastIndex(({ role }) => role === 'user')
+    const message = messages[at]
+    const shown = this.passages.filter(({ rank }) => rank < count)
+    if (message === undefined || shown.length === 0) return messages
+    const language = isChinese(this.#question) ? 'zh' : 'en'
+    const text = this.isDraft ? draftPrompt(shown, language) : formatPassages(shown, language)
+    return messages.with(at, { ...message, content: [{ type: 'text', text }, ...partsOf(message)] })
+  }
+
+  keep(count: number): void {
+    this.passages = this.passages.filter(({ rank }) => rank < count)
+  }
+
+  async finish({ control, record }: Job, { text, textStart, citations: own }: ModelTurn): Promise<void> {
+    const isQuoting = own.length > 0
+    if (isQuoting || !this.isDraft) {
+      const { checkCitations, citeAnswer } = await import('./cite-answer.js')
       const citations = isQuoting
-        ? checkCitations(turn.citations, hits, turn.textStart)
-        : citeAnswer(turn.text, passages, turn.textStart)
+        ? checkCitations(own, this.hits, textStart)
+        : citeAnswer(text, this.passages, textStart)
       record.citations.push(...citations)
       for (const citation of citations) control.emit({ type: 'citation', ...citation })
     }
-    if (isQuoting || turn.text === '') return
+    if (isQuoting || text === '') return
     const { findClaims } = await import('./grounding.js')
-    const claims = findClaims(
-      turn.text,
-      [...passages.map(({ text }) => text), ...resultTexts(record.messages)],
-      turn.textStart,
-    )
-    if (claims.length > 0 || hits.length > 0) control.emit({ type: 'grounding', claims })
-  }
-
-  return {
-    hits,
-    get passages() {
-      return passages
-    },
-    isDraft,
-    get isAnswered() {
-      return isAnswered
-    },
-    sampling: isDraft ? { ...sampling, maxTokens: sampling?.maxTokens ?? DRAFT_ANSWER_TOKENS } : undefined,
-    async quote() {
-      const { answerFromPassages, windowAround } = await import('../engines/extractive.js')
-      const answer = answerFromPassages(question, hits)
-      isAnswered = answer.citations.length === 0
-      const [best] = answer.quotes
-      if (best !== undefined) passages = [windowAround(best, budget)]
-      return answer
-    },
-    addTo(messages, most = count) {
-      const at = messages.findLastIndex(({ role }) => role === 'user')
-      const message = messages[at]
-      const shown = passages.filter(({ rank }) => rank < most)
-      if (message === undefined || shown.length === 0) return messages
-      const text = isDraft ? draftPrompt(shown, language) : formatPassages(shown, language)
-      return messages.with(at, { ...message, content: [{ type: 'text', text }, ...partsOf(message)] })
-    },
-    keep(kept) {
-      count = kept
-      passages = passages.filter(({ rank }) => rank < kept)
-    },
-    finish,
+    const evidence = [...this.passages.map((passage) => passage.text), ...resultTexts(record.messages)]
+    const claims = findClaims(text, evidence, textStart)
+    if (claims.length > 0 || this.hits.length > 0) control.emit({ type: 'grounding', claims })
   }
 }
 

@@ -7,6 +7,7 @@ import { abortable } from '../runtime/abort.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Call, ToolRunner } from '../tools/run-tools.js'
 import type { Tool } from '../tools/tool.js'
+import type { Outcome } from '../tools/try-tool.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Documents } from './documents.js'
 import { callModel, type ModelTurn } from './model-turn.js'
@@ -27,7 +28,7 @@ export interface Job {
   readonly clock: Clock
   readonly createId: () => string
   /** Stored results of pure tools, shared by the agent's runs. */
-  readonly toolCache: Map<string, Promise<unknown>>
+  readonly toolCache: Map<string, Promise<Outcome>>
   /** Whether somebody can answer approval requests while the run waits. */
   readonly canAskApproval: boolean
   readonly onRunner: (runner: ToolRunner) => void

@@ -1,81 +1,67 @@
 import type { StreamPart } from '../protocol/stream-part.js'
 
-/** Parts between a run and its reader. */
-export interface PartQueue {
-  /** Adds a part. After `close` it does nothing. */
-  put(part: StreamPart): void
-  /** Resolves when the writer should go on: there is room, or the queue drains by itself, or it was closed. */
-  ready(): Promise<void>
-  /** The next part; undefined when there is none and none will come. */
-  take(): Promise<StreamPart | undefined>
-  /** From now on the writer never waits; unread deltas are merged instead. */
-  drain(): void
-  /** No more parts; what is there can still be taken. */
-  close(): void
-  /** Forgets everything. */
-  discard(): void
-}
-
 /** How far a run may be ahead of its reader, in parts. */
 const CAPACITY = 16
 
-export function createPartQueue(): PartQueue {
-  let parts: StreamPart[] = []
-  let isDraining = false
-  let isClosed = false
-  let wakeReader: (() => void) | undefined
-  let wakeWriter: (() => void) | undefined
+/** Parts between a run and its reader. */
+export class PartQueue {
+  #parts: StreamPart[] = []
+  #isDraining = false
+  #isClosed = false
+  #wakeReader = () => {}
+  #wakeWriter = () => {}
 
-  function wake(): void {
-    wakeReader?.()
-    wakeWriter?.()
-    wakeReader = undefined
-    wakeWriter = undefined
+  /** Adds a part. After `close` it does nothing. */
+  put(part: StreamPart): void {
+    if (this.#isClosed) return
+    const merged = this.#isDraining || this.#isFull ? merge(this.#parts.at(-1), part) : undefined
+    if (merged !== undefined) this.#parts[this.#parts.length - 1] = merged
+    else this.#parts.push(part)
+    this.#wakeReader()
   }
 
-  return {
-    put(part) {
-      if (isClosed) return
-      const last = parts.at(-1)
-      const merged = isDraining || parts.length >= CAPACITY ? merge(last, part) : undefined
-      if (merged !== undefined) parts[parts.length - 1] = merged
-      else parts.push(part)
-      wakeReader?.()
-      wakeReader = undefined
-    },
-    async ready() {
-      while (parts.length >= CAPACITY && !isDraining && !isClosed) {
-        await new Promise<void>((resolve) => {
-          wakeWriter = resolve
-        })
-      }
-    },
-    async take() {
-      while (parts.length === 0 && !isClosed) {
-        await new Promise<void>((resolve) => {
-          wakeReader = resolve
-        })
-      }
-      const part = parts.shift()
-      if (parts.length < CAPACITY) {
-        wakeWriter?.()
-        wakeWriter = undefined
-      }
-      return part
-    },
-    drain() {
-      isDraining = true
-      wake()
-    },
-    close() {
-      isClosed = true
-      wake()
-    },
-    discard() {
-      parts = []
-      isClosed = true
-      wake()
-    },
+  /** Resolves when the writer should go on: there is room, or the queue drains by itself, or it was closed. */
+  async ready(): Promise<void> {
+    while (this.#isFull && !this.#isDraining && !this.#isClosed) {
+      await new Promise<void>((resolve) => {
+        this.#wakeWriter = resolve
+      })
+    }
+  }
+
+  /** The next part; undefined when there is none and none will come. */
+  async take(): Promise<StreamPart | undefined> {
+    while (this.#parts.length === 0 && !this.#isClosed) {
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve
+      })
+    }
+    const part = this.#parts.shift()
+    if (!this.#isFull) this.#wakeWriter()
+    return part
+  }
+
+  /** From now on the writer never waits; unread deltas are merged instead. */
+  drain(): void {
+    this.#isDraining = true
+    this.#wakeWriter()
+  }
+
+  /** No more parts; what is there can still be taken. */
+  close(): void {
+    this.#isClosed = true
+    this.#wakeReader()
+    this.#wakeWriter()
+  }
+
+  /** Forgets everything. */
+  discard(): void {
+    this.#parts = []
+    this.close()
+  }
+
+  get #isFull(): boolean {
+    return this.#parts.length >= CAPACITY
   }
 }
 

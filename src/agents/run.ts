@@ -4,7 +4,7 @@ import type { Message } from '../protocol/message.js'
 import type { ErrorInfo, Finish, FinishReason, StreamPart, Usage } from '../protocol/stream-part.js'
 import { abortError, onAbort } from '../runtime/abort.js'
 import { iterate } from '../runtime/stream.js'
-import { createPartQueue } from './part-queue.js'
+import { PartQueue } from './part-queue.js'
 
 /** A `ReadableStream` that can be read with `for await` in every browser. */
 class IterableStream<T> extends ReadableStream<T> {
@@ -93,7 +93,7 @@ export function errorInfo({ code, message, hint, retryable, details }: AlcoveErr
 
 class Run extends IterableStream<StreamPart> implements AgentRun {
   readonly #record: RunRecord
-  readonly #queue: ReturnType<typeof createPartQueue>
+  readonly #queue: PartQueue
   readonly #controller = new AbortController()
   readonly #forget: () => void
   readonly #approvals = new Map<string, PromiseWithResolvers<ApprovalAnswer>>()
@@ -107,7 +107,7 @@ class Run extends IterableStream<StreamPart> implements AgentRun {
   #textStream: ReadableStream<string> | undefined
 
   constructor(record: RunRecord, execute: (control: RunControl) => Promise<FinishReason>, signal?: AbortSignal) {
-    const queue = createPartQueue()
+    const queue = new PartQueue()
     super(
       {
         async pull(controller) {

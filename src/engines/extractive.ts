@@ -25,7 +25,7 @@ export interface Quote {
 const MIN_SUPPORT = 0.3
 const MIN_COVERAGE = 0.15
 /** Further sentences are quoted when they score nearly as well as the best. */
-const NEARLY_AS_GOOD = 0.9
+const NEARLY_AS_GOOD = 0.8
 const MAX_QUOTES = 3
 const SAYS = {
   en: {

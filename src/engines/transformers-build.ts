@@ -50,8 +50,13 @@ function dataFiles(config: unknown, path: string, name: string): string[] {
   )
 }
 
-async function measure(loader: WeightLoader, dtype: string, files: readonly string[], signal: AbortSignal | undefined) {
-  const heads = await Promise.all(files.map((file) => loader.head(file, { signal })))
+async function measure(
+  loader: WeightLoader,
+  dtype: string,
+  files: readonly string[],
+  options: { readonly signal?: AbortSignal | undefined; readonly keptOnly: boolean },
+) {
+  const heads = await Promise.all(files.map((file) => loader.head(file, options)))
   if (heads.some((head) => head === undefined)) return undefined
   const sum = (list: typeof heads) =>
     list.reduce<number | undefined>(
@@ -68,7 +73,7 @@ async function measure(loader: WeightLoader, dtype: string, files: readonly stri
 }
 
 /**
- * Finds the build to use by asking which files there are.
+ * Finds the build to use: one that is kept here, else by asking which files there are.
  * @throws AlcoveError `invalid-argument` for an unknown dtype, `model-not-found` when there is no build, and what the
  *   loader throws
  */
@@ -85,15 +90,18 @@ export async function findBuild(options: {
   const own = config['transformers.js_config'] as { dtype?: unknown } | undefined
   const dtypes = candidates(spec, options.kind, options.device, options.shaderF16, own?.dtype)
   for (const dtype of dtypes) {
-    const suffix = SUFFIX[dtype]
-    if (suffix === undefined) {
-      const known = Object.keys(SUFFIX).join(', ')
-      throw new AlcoveError('invalid-argument', `dtype: expected one of ${known}, got '${dtype}'`)
-    }
-    for (const name of namesOf(config)) {
-      const path = `onnx/${name}${suffix}.onnx`
-      const build = await measure(loader, dtype, [path, ...dataFiles(own, path, name)], signal)
-      if (build) return build
+    if (dtype in SUFFIX) continue
+    const known = Object.keys(SUFFIX).join(', ')
+    throw new AlcoveError('invalid-argument', `dtype: expected one of ${known}, got '${dtype}'`)
+  }
+  // A build that is kept here goes before a better one that is not: it costs nothing, and works without a network.
+  for (const keptOnly of [true, false]) {
+    for (const dtype of dtypes) {
+      for (const name of namesOf(config)) {
+        const path = `onnx/${name}${SUFFIX[dtype]}.onnx`
+        const build = await measure(loader, dtype, [path, ...dataFiles(own, path, name)], { signal, keptOnly })
+        if (build) return build
+      }
     }
   }
   throw new AlcoveError('model-not-found', `'${spec.id}' has no ONNX weights of build ${dtypes.join(' or ')}`, {

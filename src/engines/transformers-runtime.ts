@@ -18,19 +18,30 @@ export type Device = 'webgpu' | 'wasm'
 const FILES_ROOT = 'model-files:/'
 const FAILURE = Symbol('failure')
 
-let runtimeFolder: string | undefined
+let runtimeFiles: RuntimeFiles | undefined
 let library: Promise<TransformersLibrary> | undefined
 let builtFor: Device | undefined
 let routeCount = 0
 const routes = new Map<string, (file: string) => Promise<Response>>()
 
-/**
- * Says where ONNX Runtime's own files are: `ort-wasm-simd-threaded.{mjs,wasm}` and the `.asyncify` pair (which knows
- * WebGPU). Call it before any model loads; nothing is ever fetched from a third party.
- * @param url absolute, with a trailing slash. Without a call: the folder of the file that this code was bundled into
- */
-export function setRuntimeFolder(url: string): void {
-  runtimeFolder = url
+/** Addresses of one build of ONNX Runtime. */
+export interface RuntimeBuild {
+  readonly mjs: string
+  readonly wasm: string
+}
+
+/** Addresses of both builds: the plain one, and the larger one that knows WebGPU. */
+export type RuntimeFiles = Readonly<Record<Device, RuntimeBuild>>
+
+/** Says where ONNX Runtime's own files are. Call it before any model loads; nothing is ever fetched from a third party. */
+export function setRuntimeFiles(files: RuntimeFiles): void {
+  runtimeFiles = files
+}
+
+/** The files by their own names in a folder. @param url absolute, with a trailing slash */
+export function runtimeFilesIn(url: string): RuntimeFiles {
+  const build = (name: string): RuntimeBuild => ({ mjs: `${url}${name}.mjs`, wasm: `${url}${name}.wasm` })
+  return { wasm: build('ort-wasm-simd-threaded'), webgpu: build('ort-wasm-simd-threaded.asyncify') }
 }
 
 /** Where to run: WebGPU only on real hardware unless asked for by name, and never after this thread began without it. */
@@ -61,10 +72,9 @@ export async function loadLibrary(device: Device): Promise<TransformersLibrary> 
   const loaded = await library
   if (builtFor === undefined) {
     builtFor = device
-    const folder = runtimeFolder ?? import.meta.url.slice(0, import.meta.url.lastIndexOf('/') + 1)
-    const name = `ort-wasm-simd-threaded${device === 'webgpu' ? '.asyncify' : ''}`
+    const files = runtimeFiles ?? runtimeFilesIn(import.meta.url.slice(0, import.meta.url.lastIndexOf('/') + 1))
     const { wasm } = loaded.env.backends.onnx
-    if (wasm) wasm.wasmPaths = { mjs: `${folder}${name}.mjs`, wasm: `${folder}${name}.wasm` }
+    if (wasm) wasm.wasmPaths = files[device]
   }
   if (device === 'webgpu' && builtFor === 'wasm') {
     throw new AlcoveError('webgpu-unavailable', 'the runtime of this worker was started without WebGPU', {

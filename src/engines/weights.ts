@@ -24,12 +24,13 @@ export interface WeightLoader {
    */
   open(file: string, options?: OpenOptions): Promise<Response>
   /**
-   * What is known of a file without fetching it; undefined when no source has it.
+   * What is known of a file without fetching it; undefined when no source has it. With `keptOnly` nobody is asked: undefined when it
+   * is not kept here.
    * @throws AlcoveError `network`, `http-status`, `download-refused`, `aborted`
    */
   head(
     file: string,
-    options?: { readonly signal?: AbortSignal | undefined },
+    options?: { readonly signal?: AbortSignal | undefined; readonly keptOnly?: boolean | undefined },
   ): Promise<{ readonly bytes?: number | undefined; readonly stored: boolean } | undefined>
   /** Bytes of this model that are kept here. */
   storedBytes(): Promise<number>
@@ -64,6 +65,11 @@ type Downloads = Map<string, SharedTask<Download, Progress>>
 /** The largest file whose hash is checked: WebCrypto cannot hash a stream, so the whole must be in memory. */
 const MAX_HASHED_BYTES = 268_435_456
 const FILE_NAME = /^[\w][\w.+-]*(?:\/[\w][\w.+-]*)*$/
+
+/** Files that a model may do without. That the hub has none is remembered, so that a kept model starts without a network. */
+const OPTIONAL_FILE = /^(?:generation_config\.json|chat_template\.jinja)$/
+const ABSENT_HEADER = 'x-alcove-absent-since'
+const ABSENT_MS = 7 * 86_400_000
 
 /** Downloads under way, by the fetch that does them and by kept address. */
 const running = new WeakMap<typeof fetch, Downloads>()
@@ -101,6 +107,11 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
   const openKept = async (key: string, facts: FileFacts | undefined): Promise<Response | undefined> => {
     const kept = await store.match(key)
     if (!kept) return undefined
+    const absentSince = kept.headers.get(ABSENT_HEADER)
+    if (absentSince !== null) {
+      if (context.clock.wallTime() - Number(absentSince) > ABSENT_MS) return undefined
+      throw new AlcoveError('model-not-found', `the model has no file '${key}'`)
+    }
     const bytes = Number(kept.headers.get('content-length'))
     if (facts?.bytes === undefined || facts.bytes === bytes) return kept
     await store.delete(key)
@@ -147,12 +158,13 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
       return new Response(result.file, { headers: headersOf(result.file, result.source, result.kept.stored) })
     },
 
-    async head(file, { signal = new AbortController().signal } = {}) {
+    async head(file, { signal = new AbortController().signal, keptOnly = false } = {}) {
       const kept = await openKept(`${hubFolder}${file}`, spec.files?.[file])
       if (kept) {
         noteSource(kept.headers.get('x-alcove-source'))
         return { bytes: Number(kept.headers.get('content-length')), stored: true }
       }
+      if (keptOnly) return undefined
       const found = await firstOf(sourcesOf(file), (source) => headSource(source, { ...context, signal }))
       if (!found) return undefined
       noteSource(found.source.name)
@@ -202,6 +214,9 @@ async function fetchAndKeep(task: FetchTask, context: DownloadContext): Promise<
     return blob
   })
   if (!found) {
+    if (OPTIONAL_FILE.test(task.file) && task.sources.some(({ name }) => name === 'hub')) {
+      await task.store.put(task.key, new Blob(), { [ABSENT_HEADER]: String(context.clock.wallTime()) })
+    }
     const tried = task.sources.map((source) => source.url).join(' and ') || 'nowhere'
     throw new AlcoveError('model-not-found', `expected the model file '${task.file}', but it is not at ${tried}`, {
       hint: 'Check the model id, and that the file is served there (not an index page).',

@@ -56,16 +56,17 @@ function prepareBlob(blob: Blob, index: number): PreparedInput {
 function prepareDocument(document: TextDocument, index: number): PreparedInput {
   const where = `documents[${index}]`
   if (typeof document !== 'object' || document === null) fail(where, 'a Blob, a File or { text } or { data }', document)
-  const { text, data, id, title, url, mediaType, metadata = {} } = document
+  const { text, data, metadata = {} } = document
   if (text !== undefined && typeof text !== 'string') fail(`${where}.text`, 'a string', text)
   if (data !== undefined && !isBlob(data)) fail(`${where}.data`, 'a Blob or File', data)
   const source = data ?? text
   if (source === undefined) fail(where, 'a Blob, a File or { text } or { data }', document)
-  for (const [field, value] of Object.entries({ id, title, url, mediaType })) {
-    if (value !== undefined && (typeof value !== 'string' || value === '')) {
-      fail(`${where}.${field}`, 'a text that is not empty', value)
-    }
-  }
+  const [id, title, url, mediaType] = (['id', 'title', 'url', 'mediaType'] as const).map((field) => {
+    const value = document[field]
+    if (value !== undefined && typeof value !== 'string') fail(`${where}.${field}`, 'a string', value)
+    // An empty one is what lists and forms give where there is none.
+    return value === '' ? undefined : value
+  })
   checkMetadata(metadata, `${where}.metadata`)
   const fileName = typeof source === 'string' ? undefined : fileNameOf(source)
   return {
@@ -77,7 +78,7 @@ function prepareDocument(document: TextDocument, index: number): PreparedInput {
     fileName,
     url,
     mediaType: mediaType ?? (typeof source === 'string' ? undefined : source.type || undefined),
-    metadata: { ...metadata },
+    metadata: Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined)),
   }
 }
 
@@ -87,7 +88,8 @@ export function checkMetadata(metadata: unknown, where: string): asserts metadat
     fail(where, 'an object of plain values', metadata)
   }
   for (const [key, value] of Object.entries(metadata)) {
-    const isPlain = value === null || ['string', 'boolean'].includes(typeof value) || Number.isFinite(value)
+    const isPlain =
+      value === null || value === undefined || ['string', 'boolean'].includes(typeof value) || Number.isFinite(value)
     if (!isPlain) fail(`${where}.${key}`, 'a string, a finite number, a boolean or null', value)
   }
 }

@@ -28,6 +28,8 @@ export interface PostingsComponent {
   bestPossible(tokens: readonly string[], parameters: Bm25Parameters): number
 }
 
+/** First character of the scripts that are written without spaces (Thai); those before it are written with. */
+const spacelessFrom = '\u0e00'
 /** Spellings that one unknown word of a query may stand for. */
 const maxExpansions = 16
 const unbounded: PostingsRequest = { limit: Number.MAX_SAFE_INTEGER, allow: undefined }
@@ -118,7 +120,9 @@ export function createPostingsComponent(): PostingsComponent {
       let sum = 0
       for (const token of new Set(tokens)) {
         const frequency = text.documentFrequency(token)
-        sum += Math.log(1 + (text.size - frequency + 0.5) / (frequency + 0.5)) * (k + 1)
+        const score = Math.log(1 + (text.size - frequency + 0.5) / (frequency + 0.5)) * (k + 1)
+        // A pair that reaches over two words need not occur anywhere.
+        sum += frequency === 0 && token >= spacelessFrom ? score / 2 : score
       }
       return sum
     },
@@ -127,7 +131,7 @@ export function createPostingsComponent(): PostingsComponent {
 
 function spellingsOf(token: string, fields: readonly Postings[]): readonly string[] {
   if (fields.some((postings) => postings.documentFrequency(token) > 0)) return [token]
-  const isCharacter = token.length <= 2 && [...token].length === 1 && token > '\u0e00'
+  const isCharacter = token.length <= 2 && [...token].length === 1 && token >= spacelessFrom
   if (!isCharacter && token.length < 3) return []
   const matches = isCharacter ? (other: string) => other.includes(token) : (other: string) => other.startsWith(token)
   return [...new Set(fields.flatMap((postings) => postings.tokensWhere(matches, maxExpansions)))]

@@ -29,16 +29,35 @@ export interface ParsePool {
   close(): Promise<void>
 }
 
+/** One worker of the pool. */
+interface Slot {
+  readonly host: WorkerHost<ParseApi>
+  /** Whether its worker has ever run since it was last started: then a death is the document's doing. */
+  hasStarted: boolean
+}
+
+function openSlot({ open, idleMs = 30_000 }: ParsePoolOptions, index: number): Slot {
+  const slot: Slot = {
+    host: createWorkerHost<ParseApi>({
+      name: `alcove-parse-${index + 1}`,
+      open: () => open(),
+      idleMs,
+      onState: (state) => {
+        if (state === 'starting' || state === 'ready') slot.hasStarted = state === 'ready'
+      },
+    }),
+    hasStarted: false,
+  }
+  return slot
+}
+
 /** A pool of `size` workers, each of which starts when it is first needed. */
 export function createParsePool(options: ParsePoolOptions): ParsePool {
-  const { timeoutMs = 120_000, idleMs = 30_000 } = options
   const size = Math.max(1, Math.floor(options.size))
   const limiter = createLimiter(size)
-  const hosts = Array.from({ length: size }, (_, index) =>
-    createWorkerHost<ParseApi>({ name: `alcove-parse-${index + 1}`, open: () => options.open(), idleMs }),
-  )
+  const slots = Array.from({ length: size }, (_, index) => openSlot(options, index))
   // The last that became idle is the first to be taken: the others may end.
-  const idle = [...hosts].reverse()
+  const idle = [...slots].reverse()
   let isClosed = false
 
   return {
@@ -47,29 +66,30 @@ export function createParsePool(options: ParsePoolOptions): ParsePool {
         async () => {
           throwIfAborted(signal)
           if (isClosed) throw new AlcoveError('closed', 'The parse pool was closed')
-          const host = idle.pop() as WorkerHost<ParseApi>
+          const slot = idle.pop() as Slot
           try {
-            return await parseOn(host, input, timeoutMs, signal)
+            return await parseOn(slot, input, options.timeoutMs ?? 120_000, signal)
           } finally {
-            idle.push(host)
+            idle.push(slot)
           }
         },
         { signal },
       ),
     async close() {
       isClosed = true
-      await Promise.all(hosts.map((host) => host.close()))
+      await Promise.all(slots.map(({ host }) => host.close()))
     },
   }
 }
 
 /** Parses on one worker, and ends the worker when it may still be busy with a document that nobody waits for. */
 async function parseOn(
-  host: WorkerHost<ParseApi>,
+  slot: Slot,
   input: ParseInput,
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<ParsedDocument> {
+  const { host } = slot
   const timer = timeoutSignal(timeoutMs, signal)
   try {
     return await host.request<ParsedDocument>((api, port) => api.parse(wholeBytes(input), transfer(port, [port])), {
@@ -81,7 +101,7 @@ async function parseOn(
       throwIfAborted(signal)
       throw timedOut(input, timeoutMs, error)
     }
-    throw isAlcoveError(error, 'worker-crashed') ? crashed(input, error) : error
+    throw isAlcoveError(error, 'worker-crashed') && slot.hasStarted ? crashed(input, error) : error
   } finally {
     timer.clear()
   }

@@ -1,12 +1,12 @@
-import { isAlcoveError } from '../protocol/error.js'
 import type { ToolCallPart, ToolResultPart } from '../protocol/message.js'
 import type { StreamPart } from '../protocol/stream-part.js'
-import { abortable, abortError, onAbort } from '../runtime/abort.js'
+import { abortable } from '../runtime/abort.js'
 import type { Clock } from '../runtime/clock.js'
 import { createLimiter, type Limiter } from '../runtime/limiter.js'
 import { canonicalJson } from '../text/hash.js'
 import { nearestNames } from './nearest-names.js'
-import { isFatal, type Tool } from './tool.js'
+import type { Tool } from './tool.js'
+import { errorText, failure, type Outcome, shorten, tryTool } from './try-tool.js'
 import { describeValue } from './validate.js'
 
 /** A call without its part type. */
@@ -29,7 +29,7 @@ export interface ToolRunnerOptions {
   /** Asks a person; undefined when there is nobody to ask: such a call then stays without a result. */
   readonly askApproval?: ((call: Call) => Promise<Approval>) | undefined
   /** Stored results of tools that have `cache` set, shared by the runs of an agent. */
-  readonly cache: Map<string, Promise<unknown>>
+  readonly cache: Map<string, Promise<Outcome>>
 }
 
 /** What came of the calls of one step. */
@@ -54,160 +54,121 @@ export interface ToolRunner {
   readonly busyMs: number
 }
 
-interface Outcome {
-  readonly output: unknown
-  readonly isError: boolean
-  readonly isInvalid?: boolean
-}
-
-/** Longest text of an error that a model is given. */
-const MAX_ERROR_TEXT = 500
+/** Stored results of pure tools. */
 const MAX_CACHED = 256
 
+/** A runner for the calls of one run. */
 export function createToolRunner(options: ToolRunnerOptions): ToolRunner {
-  const { tools, signal, clock, emit, maxCalls = Number.POSITIVE_INFINITY } = options
-  const byName = new Map(tools.map((tool) => [tool.name, tool]))
-  const limiter = createLimiter(options.maxParallelCalls)
-  const own = new Map<Tool, Limiter>()
-  const repeats = new Map<string, number>()
-  // A failure shows at the first call.
-  for (const tool of tools) tool.prepare().catch(() => {})
-  let step: { readonly call: Call; readonly outcome: Promise<Outcome | undefined> }[] = []
-  let calls = 0
-  let active = 0
-  let busyMs = 0
-  let busySince = 0
+  return new Runner(options)
+}
 
-  async function perform(call: Call, place: number): Promise<Outcome | undefined> {
-    if (place > maxCalls)
-      return failure(`Error: the limit of ${maxCalls} tool calls is reached. Answer without more calls.`)
-    if (call.name === '') return { ...failure(unreadableText()), isInvalid: true }
-    const tool = byName.get(call.name)
-    if (tool === undefined) return failure(unknownText(call.name, [...byName.keys()]))
-    const checked = await checkInput(tool, call.input)
-    if ('isError' in checked) return checked
-    if (needsApproval(tool, checked.input)) {
-      emit({ type: 'approval-request', ...call })
-      if (options.askApproval === undefined) return undefined
-      const { isApproved, why } = await abortable(options.askApproval(call), signal)
-      if (!isApproved) return failure(`Error: the user refused this call${why ? `: ${why}` : '.'}`)
-    }
-    return await throughLimits(tool, () => timed(() => cached(tool, call, checked.input)))
+class Runner implements ToolRunner {
+  readonly #options: ToolRunnerOptions
+  readonly #tools: ReadonlyMap<string, Tool>
+  readonly #limiter: Limiter
+  readonly #own = new Map<Tool, Limiter>()
+  readonly #repeats = new Map<string, number>()
+  #step: { readonly call: Call; readonly outcome: Promise<Outcome | undefined> }[] = []
+  #calls = 0
+  #active = 0
+  #busyMs = 0
+  #busySince = 0
+
+  constructor(options: ToolRunnerOptions) {
+    this.#options = options
+    this.#tools = new Map(options.tools.map((tool) => [tool.name, tool]))
+    this.#limiter = createLimiter(options.maxParallelCalls)
+    // A failure shows at the first call.
+    for (const tool of options.tools) tool.prepare().catch(() => {})
   }
 
-  function throughLimits(tool: Tool, task: () => Promise<Outcome>): Promise<Outcome> {
-    if (tool.maxParallel === undefined) return limiter.run(task, { signal })
-    const ownLimiter = own.get(tool) ?? createLimiter(tool.maxParallel)
-    own.set(tool, ownLimiter)
-    return ownLimiter.run(() => limiter.run(task, { signal }), { signal })
+  get calls(): number {
+    return this.#calls
   }
 
-  async function timed<T>(task: () => Promise<T>): Promise<T> {
-    if (active++ === 0) busySince = clock.now()
-    try {
-      return await task()
-    } finally {
-      if (--active === 0) busyMs += clock.now() - busySince
-    }
+  get busyMs(): number {
+    return this.#busyMs + (this.#active > 0 ? this.#options.clock.now() - this.#busySince : 0)
   }
 
-  async function cached(tool: Tool, call: Call, input: unknown): Promise<Outcome> {
-    if (!tool.cache) return await attempt(tool, call, input)
-    const key = `${tool.name} ${canonicalJson(call.input ?? {})}`
-    const stored = options.cache.get(key)
-    // One that was aborted with another run is no result: this run makes its own.
-    const shared =
-      stored &&
-      ((await abortable(
-        stored.catch(() => undefined),
-        signal,
-      )) as Outcome | undefined)
-    if (shared !== undefined) return shared
-    const made = attempt(tool, call, input)
-    options.cache.set(key, made)
-    for (const oldest of options.cache.keys()) {
-      if (options.cache.size <= MAX_CACHED) break
-      options.cache.delete(oldest)
-    }
-    const forget = () => options.cache.delete(key)
-    made.then(({ isError }) => isError && forget(), forget)
-    return await made
+  start(call: Call): void {
+    const outcome = this.#finish(call, ++this.#calls)
+    // Reported by `settle`; until then it is no unhandled rejection.
+    outcome.catch(() => {})
+    this.#step.push({ call, outcome })
   }
 
-  async function attempt(tool: Tool, call: Call, input: unknown): Promise<Outcome> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return { output: toPlain(await runOnce(tool, call, input)), isError: false }
-      } catch (error) {
-        if (signal.aborted) throw abortError(signal)
-        if (isFatal(error)) throw error
-        if (tries >= tool.retries) return failure(errorText(tool, error))
-      }
-    }
+  async settle(): Promise<StepResults> {
+    const step = this.#step
+    this.#step = []
+    const outcomes = await abortable(Promise.all(step.map(({ outcome }) => outcome)), this.#options.signal)
+    const calls = step.map(({ call }) => call)
+    return summarise(calls, outcomes, this.#repeats)
   }
 
-  /** One try. Its signal aborts with the run and when the time is over; what the tool does after that is ignored. */
-  async function runOnce(tool: Tool, { callId, name }: Call, input: unknown): Promise<unknown> {
-    const controller = new AbortController()
-    const forget = onAbort(signal, () => controller.abort(signal.reason))
-    const cancelTimer = clock.setTimer(tool.timeoutMs, () => controller.abort(new ToolTimeout()))
-    let isOver = false
-    const report = (progress: unknown) => {
-      if (!isOver && !signal.aborted) emit({ type: 'tool-progress', callId, name, progress })
-    }
-    try {
-      return await new Promise((resolve, reject) => {
-        onAbort(controller.signal, ({ reason }) => reject(reason))
-        tool.execute(input, { signal: controller.signal, callId, report }).then(resolve, reject)
-      })
-    } finally {
-      isOver = true
-      cancelTimer()
-      forget()
-    }
-  }
-
-  async function finish(call: Call, place: number): Promise<Outcome | undefined> {
-    const outcome = await perform(call, place)
+  async #finish(call: Call, place: number): Promise<Outcome | undefined> {
+    const { signal, emit } = this.#options
+    const outcome = await this.#perform(call, place)
     if (outcome !== undefined && !signal.aborted) {
-      emit({
-        type: 'tool-result',
-        callId: call.callId,
-        name: call.name,
-        output: outcome.output,
-        isError: outcome.isError,
-      })
+      const { output, isError } = outcome
+      emit({ type: 'tool-result', callId: call.callId, name: call.name, output, isError })
     }
     return outcome
   }
 
-  return {
-    start(call) {
-      const outcome = finish(call, ++calls)
-      // Reported by `settle`; until then it is no unhandled rejection.
-      outcome.catch(() => {})
-      step.push({ call, outcome })
-    },
-    async settle() {
-      const settling = step
-      step = []
-      const outcomes = await abortable(Promise.all(settling.map(({ outcome }) => outcome)), signal)
-      return summarise(
-        settling.map(({ call }) => call),
-        outcomes,
-        repeats,
-      )
-    },
-    get calls() {
-      return calls
-    },
-    get busyMs() {
-      return busyMs + (active > 0 ? clock.now() - busySince : 0)
-    },
+  async #perform(call: Call, place: number): Promise<Outcome | undefined> {
+    const { maxCalls = Number.POSITIVE_INFINITY, askApproval, emit, signal } = this.#options
+    if (place > maxCalls) return failure(tooManyText(maxCalls))
+    if (call.name === '') return { ...failure(unreadableText()), isInvalid: true }
+    const tool = this.#tools.get(call.name)
+    if (tool === undefined) return failure(unknownText(call.name, [...this.#tools.keys()]))
+    const checked = await checkInput(tool, call.input)
+    if ('isError' in checked) return checked
+    if (needsApproval(tool, checked.input)) {
+      emit({ type: 'approval-request', ...call })
+      if (askApproval === undefined) return undefined
+      const { isApproved, why } = await abortable(askApproval(call), signal)
+      if (!isApproved) return failure(`Error: the user refused this call${why ? `: ${why}` : '.'}`)
+    }
+    return await this.#throughLimits(tool, () => this.#timed(() => this.#cached(tool, call, checked.input)))
+  }
+
+  #throughLimits(tool: Tool, task: () => Promise<Outcome>): Promise<Outcome> {
+    const { signal } = this.#options
+    if (tool.maxParallel === undefined) return this.#limiter.run(task, { signal })
+    const own = this.#own.get(tool) ?? createLimiter(tool.maxParallel)
+    this.#own.set(tool, own)
+    return own.run(() => this.#limiter.run(task, { signal }), { signal })
+  }
+
+  async #timed<T>(task: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options
+    if (this.#active++ === 0) this.#busySince = clock.now()
+    try {
+      return await task()
+    } finally {
+      if (--this.#active === 0) this.#busyMs += clock.now() - this.#busySince
+    }
+  }
+
+  async #cached(tool: Tool, call: Call, input: unknown): Promise<Outcome> {
+    const { cache, signal } = this.#options
+    if (!tool.cache) return await tryTool(tool, call, input, this.#options)
+    const key = `${tool.name} ${canonicalJson(call.input ?? {})}`
+    // One that was aborted with another run is no result: this run makes its own.
+    const stored = cache.get(key)?.catch(() => undefined)
+    const shared = stored && (await abortable(stored, signal))
+    if (shared !== undefined) return shared
+    const made = tryTool(tool, call, input, this.#options)
+    cache.set(key, made)
+    for (const oldest of cache.keys()) {
+      if (cache.size <= MAX_CACHED) break
+      cache.delete(oldest)
+    }
+    const forget = () => cache.delete(key)
+    made.then(({ isError }) => isError && forget(), forget)
+    return await made
   }
 }
-
-class ToolTimeout extends Error {}
 
 function summarise(
   calls: readonly Call[],
@@ -261,23 +222,16 @@ function needsApproval(tool: Tool, input: unknown): boolean {
   }
 }
 
-/** A tool's output as data: what JSON can say of it. Throws for circular values. */
-function toPlain(output: unknown): unknown {
-  if (typeof output === 'string' || typeof output === 'boolean' || output === null) return output
-  const json = JSON.stringify(output)
-  return json === undefined ? null : JSON.parse(json)
-}
-
-function failure(output: string): Outcome {
-  return { output, isError: true }
-}
-
 function invalid(tool: Tool, problems: readonly string[]): Outcome {
   const list = problems.map((problem) => `- ${problem}`).join('\n')
   return {
     ...failure(`Error: the input of ${tool.name} does not fit its schema. Mend it and call again:\n${list}`),
     isInvalid: true,
   }
+}
+
+function tooManyText(maxCalls: number): string {
+  return `Error: the limit of ${maxCalls} tool calls is reached. Answer without more calls.`
 }
 
 function unreadableText(): string {
@@ -288,16 +242,5 @@ function unknownText(name: string, names: readonly string[]): string {
   if (names.length === 0) return `Error: there is no tool ${name}: no tools can be called here.`
   const near = nearestNames(name, names)
   const hint = near.length > 0 ? ` Did you mean ${near.join(' or ')}?` : ''
-  return cut(`Error: there is no tool ${name}.${hint} The tools are: ${names.slice(0, 20).join(', ')}.`)
-}
-
-/** Short, without a stack: what a model can act on. */
-function errorText(tool: Tool, error: unknown): string {
-  if (error instanceof ToolTimeout) return `Error: ${tool.name} did not finish within ${tool.timeoutMs} ms.`
-  const text = error instanceof Error || isAlcoveError(error) ? error.message : String(error)
-  return cut(`Error: ${tool.name} failed: ${text || 'no reason given'}`)
-}
-
-function cut(text: string): string {
-  return text.length > MAX_ERROR_TEXT ? `${text.slice(0, MAX_ERROR_TEXT - 1)}…` : text
+  return shorten(`Error: there is no tool ${name}.${hint} The tools are: ${names.slice(0, 20).join(', ')}.`)
 }

@@ -140,7 +140,7 @@ function byteOrderMark(bytes: Uint8Array): string | undefined {
 }
 
 /** A label that TextDecoder knows, by its WHATWG name; undefined for any other. */
-export function knownEncoding(label: string | undefined): string | undefined {
+function knownEncoding(label: string | undefined): string | undefined {
   if (!label) return undefined
   try {
     return new TextDecoder(label.trim()).encoding

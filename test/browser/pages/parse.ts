@@ -55,6 +55,21 @@ export async function parseUrls(urls: readonly string[], size = 2, withText = fa
   }
 }
 
+/** Parses one file in a worker of a worker. */
+export async function parseNested(url: string): Promise<Record<string, string | number>> {
+  const data = new Uint8Array(await (await fetch(url)).arrayBuffer())
+  const worker = new Worker(new URL('./parse-nested.worker.ts', import.meta.url), { type: 'module' })
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.onmessage = (event) => resolve(event.data)
+      worker.onerror = (event) => reject(new Error(event.message))
+      worker.postMessage({ data, name: url.split('/').at(-1) })
+    })
+  } finally {
+    worker.terminate()
+  }
+}
+
 /** One document each that ends, blocks and never answers its worker, beside one that is fine; then all workers again. */
 export async function survive(): Promise<Record<string, string | number>> {
   const pool = createParsePool({ open: openOdd, size: 4, timeoutMs: 1500 })

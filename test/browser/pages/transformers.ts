@@ -5,6 +5,7 @@ import { createWorkerModel, inspectModel } from '../../../src/engines/worker-mod
 import { AlcoveError, isAlcoveError } from '../../../src/protocol/error.js'
 import type { ChatModel, ModelPart, ModelRequest, Sampling } from '../../../src/protocol/model.js'
 import type { StatusPart } from '../../../src/protocol/stream-part.js'
+import { openWorker } from '../../../src/rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from '../../../src/rpc/worker-host.js'
 import type { HarnessApi } from './transformers.worker.js'
 
@@ -14,6 +15,8 @@ export interface Places {
   readonly models: string
   /** Folder of ONNX Runtime's files. */
   readonly runtime: string
+  /** The built worker of the library instead of the harness's own; it knows the chat functions only. */
+  readonly worker?: string
 }
 
 type Host = WorkerHost<HarnessApi & LlmApi>
@@ -31,7 +34,10 @@ function openHost(places: Places): Host {
   const name = new URL(places.runtime, location.href).href
   return createWorkerHost<HarnessApi & LlmApi>({
     name: 'transformers-test',
-    open: () => new Worker(new URL('./transformers.worker.ts', import.meta.url), { type: 'module', name }),
+    open: () =>
+      places.worker === undefined
+        ? new Worker(new URL('./transformers.worker.ts', import.meta.url), { type: 'module', name })
+        : openWorker(places.worker, name),
   })
 }
 
@@ -106,7 +112,7 @@ export async function chat(
     const answer = await readAnswer(model, options.request)
     const after = await inspectModel(host as unknown as WorkerHost<LlmApi>, spec)
     const promptTokens = answer.error ? undefined : await model.countTokens(options.request)
-    const stored = await host.call((api) => api.storage(spec))
+    const stored = places.worker === undefined ? await host.call((api) => api.storage(spec)) : undefined
     return { ...answer, before, after, promptTokens, stored, contextTokens: model.contextTokens }
   })
 }

@@ -4,7 +4,12 @@ import type { ModelSpec } from '../../../src/engines/engine.js'
 import { createLlmApi } from '../../../src/engines/serve-model.js'
 import { transformersChat } from '../../../src/engines/transformers.js'
 import { transformersEmbedding } from '../../../src/engines/transformers-embedding.js'
-import { loadLibrary, loadThroughLibrary, setRuntimeFolder } from '../../../src/engines/transformers-runtime.js'
+import {
+  loadLibrary,
+  loadThroughLibrary,
+  runtimeFilesIn,
+  setRuntimeFiles,
+} from '../../../src/engines/transformers-runtime.js'
 import { createWeightLoader } from '../../../src/engines/weights.js'
 import type { EmbeddingModel } from '../../../src/protocol/model.js'
 import { serveWorker } from '../../../src/rpc/serve-worker.js'
@@ -70,5 +75,5 @@ const api = {
 export type HarnessApi = typeof api
 
 // The page names the worker after the folder of ONNX Runtime's files.
-setRuntimeFolder((globalThis as unknown as { name: string }).name)
+setRuntimeFiles(runtimeFilesIn((globalThis as unknown as { name: string }).name))
 serveWorker(api)

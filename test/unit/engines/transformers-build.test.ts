@@ -9,9 +9,9 @@ const spec: ModelSpec = { id: 'transformers:m', allowRemote: false, hubUrl: 'htt
 function loader(files: Record<string, number>): WeightLoader {
   return {
     open: async () => new Response(),
-    async head(file) {
+    async head(file, { keptOnly = false } = {}) {
       const bytes = files[file]
-      return bytes === undefined ? undefined : { bytes: Math.abs(bytes), stored: bytes < 0 }
+      return bytes === undefined || (keptOnly && bytes >= 0) ? undefined : { bytes: Math.abs(bytes), stored: bytes < 0 }
     },
     storedBytes: async () => 0,
     remove: async () => {},
@@ -39,6 +39,12 @@ describe('findBuild', () => {
     expect((await find(ALL, {}, { 'transformers.js_config': { dtype: 'q8' } })).dtype).toBe('q8')
     expect((await find(ALL, {}, { 'transformers.js_config': { dtype: 'q4f16' } })).dtype).toBe('q4')
     expect((await find(ALL, { spec: { ...spec, dtype: 'fp16' } })).dtype).toBe('fp16')
+  })
+
+  it('takes a kept build before a better one that is not kept', async () => {
+    expect(await find({ ...ALL, 'onnx/model.onnx': -9 })).toMatchObject({ dtype: 'fp32', stored: true })
+    const both = { ...ALL, 'onnx/model.onnx': -9, 'onnx/model_q4.onnx': -9 }
+    expect((await find(both)).dtype).toBe('q4')
   })
 
   it('counts data files beside the weights and what is kept', async () => {

@@ -248,6 +248,21 @@ describe('storage', () => {
     expect(asked.filter((url) => url === `${BASE}w`)).toHaveLength(2)
   })
 
+  it('remembers for a week that the hub has no such optional file', async () => {
+    const { fetch, asked } = network({})
+    const { caches } = fakeCaches()
+    let now = 0
+    const options = { fetch, caches, clock: { ...clock, wallTime: () => now } }
+    const open = (file: string) => createWeightLoader({ ...spec, baseUrl: undefined }, options).open(file)
+    for (const file of ['generation_config.json', 'generation_config.json', 'config.json', 'config.json']) {
+      await expect(open(file)).rejects.toMatchObject({ code: 'model-not-found' })
+    }
+    expect(asked).toEqual(['generation_config.json', 'config.json', 'config.json'].map((file) => HUB + file))
+    now = 8 * 86_400_000
+    await expect(open('generation_config.json')).rejects.toMatchObject({ code: 'model-not-found' })
+    expect(asked).toHaveLength(4)
+  })
+
   it('counts and removes the files of its own model only', async () => {
     const { fetch } = network({ [`${BASE}w`]: 'weights', 'https://page.example/models/owner/other/w': 'x' })
     const { caches, entries } = fakeCaches()

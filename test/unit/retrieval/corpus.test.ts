@@ -276,6 +276,19 @@ describe('inputs', () => {
     expect((await corpus.list()).map(({ title }) => title)).toEqual(['T', 'T', 'Only a title', 'notes.txt', 'e'])
   })
 
+  test('empty names are no names', async () => {
+    const { host } = openHost()
+    const { ids } = await (await host.open('c')).add({
+      id: '',
+      title: '',
+      url: '',
+      mediaType: '',
+      text: 'The text itself.',
+    })
+    expect(ids[0]).toMatch(/^sha256-/)
+    expect((await (await host.open('c')).list())[0]?.title).toBe('The text itself.')
+  })
+
   test('the same document twice in one add: the later one stays', async () => {
     const { host } = openHost()
     const corpus = await host.open('c')
@@ -290,7 +303,7 @@ describe('inputs', () => {
   test.each([
     ['null', null],
     ['a number', 5],
-    ['an empty title', { text: 'x', title: '' }],
+    ['a title that is no text', { text: 'x', title: 5 }],
     ['text that is none', { text: 5 }],
     ['metadata that is a list', { text: 'x', metadata: [] }],
     ['metadata with an object', { text: 'x', metadata: { a: {} } }],

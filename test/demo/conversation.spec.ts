@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from '@playwright/test'
+import { ask, chooseFiles, demoUrl, madeFile, openDemo, parts } from './demo-page.js'
+
+/** Long enough that reading it takes a moment. */
+const longText = (): string =>
+  Array.from(
+    { length: 9000 },
+    (_, line) => `Entry ${line} of the harbour log: wind from the west, ${line % 60} boats, all well.`,
+  ).join('\n\n')
+
+test('documents, the conversation and the half-written question survive a reload', async ({ page }) => {
+  const demo = await openDemo(page)
+  await chooseFiles(page, madeFile('night.md', '# Night shift\n\nThe night porter feeds the cat at four.'))
+  await expect(demo.row('Night shift')).toContainText('1 passage')
+  await ask(page, 'When does the night porter feed the cat?')
+  await demo.question.fill('And what about the')
+  await page.reload()
+  await expect(demo.question).toHaveValue('And what about the')
+  await expect(demo.question).toBeFocused()
+  await expect(demo.row('Night shift')).toContainText('1 passage')
+  await expect(demo.answers).toHaveCount(1)
+  await expect(demo.answers).toContainText('feeds the cat at four')
+  await demo.answers
+    .getByRole('button', { name: /^Source 1/ })
+    .first()
+    .click()
+  await expect(demo.passage).toContainText('feeds the cat at four')
+})
+
+test('an answer can be stopped, and asked again', async ({ page }) => {
+  const demo = await openDemo(page)
+  await chooseFiles(page, madeFile('log.txt', longText()))
+  await demo.question.fill('How many boats were there?')
+  await demo.question.press('Enter')
+  await demo.stop.click()
+  await expect(demo.answers).toContainText('Stopped before there was an answer')
+  await expect(demo.ask).toBeVisible()
+  await expect(demo.question).toBeFocused()
+  await page.getByRole('button', { name: 'Stop adding log.txt' }).click()
+  await demo.answers.getByRole('button', { name: 'Ask again' }).click()
+  await expect(demo.answers.getByRole('button', { name: 'Ask again' })).toBeVisible()
+  await expect(demo.answers).toHaveCount(1)
+  await expect(demo.answers).not.toContainText('Stopped')
+})
+
+test('a question can be changed and run again, which replaces what came after it', async ({ page }) => {
+  const demo = await openDemo(page)
+  await ask(page, 'How long are books lent?')
+  await ask(page, 'Where is story time?')
+  await page.getByRole('article').first().hover()
+  await page.getByRole('button', { name: 'Edit question' }).first().click()
+  await expect(demo.question).toHaveValue('How long are books lent?')
+  await expect(page.getByText('What came after it will be replaced')).toBeVisible()
+  await demo.question.fill('What happens in a power cut?')
+  await demo.question.press('Enter')
+  await expect(demo.answers).toHaveCount(1)
+  await expect(demo.answers).toContainText('paper slips in the blue box')
+  await demo.question.press('ArrowUp')
+  await expect(demo.question).toHaveValue('What happens in a power cut?')
+  await page.getByRole('button', { name: 'Leave it as it was' }).click()
+  await expect(demo.question).toHaveValue('')
+})
+
+test('an answer can be copied, and the conversation saved as Markdown with its sources', async ({ page, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await openDemo(page)
+  const answer = await ask(page, 'What do two people do with a found wallet?')
+  await answer.getByRole('button', { name: 'Copy answer' }).click()
+  await expect(answer.getByRole('button', { name: 'Copied' })).toBeVisible()
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('two people count it together')
+  await page.getByRole('button', { name: 'More' }).click()
+  const download = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Export as Markdown' }).click()
+  const saved = readFileSync(await (await download).path(), 'utf8')
+  expect(saved).toContain('## What do two people do with a found wallet?')
+  expect(saved).toMatch(/1\. Harbour Library: staff handbook, p\. 3: “.*two people count it together/)
+})
+
+test('a new conversation leaves the documents alone', async ({ page }) => {
+  const demo = await openDemo(page)
+  await ask(page, 'Where is story time?')
+  await page.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('button', { name: 'New conversation' }).click()
+  await expect(demo.answers).toHaveCount(0)
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await expect(demo.row('Harbour Library')).toHaveCount(1)
+})
+
+test('what the documents do not say is not answered', async ({ page }) => {
+  await openDemo(page)
+  const answer = await ask(page, 'Which year did the emperor Trajan die?')
+  await expect(answer).toContainText('I found nothing in your documents')
+  await expect(answer.getByRole('button', { name: /^Source/ })).toHaveCount(0)
+})
+
+test('hostile text of a model becomes text, never markup that runs, looks or leads elsewhere unasked', async ({
+  page,
+}) => {
+  const hostile = [
+    'Hello <script>window.hacked = 1</script> <img src=x onerror="window.hacked = 1"> <b style="position:fixed">bold</b>',
+    '[click](javascript:window.hacked=1) [out](https://example.com/) ![beacon](https://example.com/?q=secret)',
+    '<form action="https://example.com"><button>Send</button></form>',
+    'A forged number \uE0000\uE001 and `code`',
+    '| a | b |\n| --- | --- |\n| 1 | 2 |',
+  ].join('\n\n')
+  await page.addInitScript((text) => {
+    const turn = { id: 'turn-1', question: 'Hostile?', modelId: 'x', quoting: false, reasoning: '', state: 'done' }
+    const lists = { tools: [], citations: [], claims: [], notes: [] }
+    const segments = [{ draft: false, start: 0, text }]
+    localStorage.setItem(
+      'alcove-demo',
+      JSON.stringify({ version: 1, turns: [{ ...turn, ...lists, segments }], samplesOffered: true, draft: '' }),
+    )
+  }, hostile)
+  const elsewhere: string[] = []
+  page.on('request', (request) => {
+    if (/example\.com/.test(request.url())) elsewhere.push(request.url())
+  })
+  await page.goto(demoUrl())
+  const { answers } = parts(page)
+  await expect(answers.getByRole('cell', { name: '2' })).toBeVisible()
+  await expect(answers).toContainText('<script>window.hacked = 1</script>')
+  await expect(answers.locator('script, img, form, [style], b, .cite')).toHaveCount(0)
+  const link = answers.getByRole('link', { name: 'out' })
+  await expect(link).toHaveAttribute('rel', /noopener/)
+  await expect(answers.locator('a[href^="javascript"]')).toHaveCount(0)
+  expect(await page.evaluate(() => 'hacked' in window)).toBe(false)
+  expect(elsewhere).toEqual([])
+})
+
+test('answers are announced by sentence, politely', async ({ page }) => {
+  await openDemo(page)
+  await ask(page, 'How long can a visitor borrow a study laptop?')
+  const log = page.getByRole('log')
+  await expect(log).toHaveAttribute('aria-live', 'polite')
+  const said = await log.locator('p').allInnerTexts()
+  expect(said).toContain('A visitor can borrow a study laptop for four hours on one day, against a library card.')
+  expect(said.at(-1)).toMatch(/End of the answer, with \d+ sources?\./)
+})

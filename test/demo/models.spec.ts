@@ -1,0 +1,53 @@
+import { expect, test } from '@playwright/test'
+import { ask, modelsFolder, openDemo } from './demo-page.js'
+
+test('the picker says what each model costs, where it runs, and why the refused ones are refused', async ({ page }) => {
+  const demo = await openDemo(page)
+  await demo.models.click()
+  const dialog = page.getByRole('dialog', { name: 'What answers' })
+  const quotes = dialog.getByRole('listitem').filter({ hasText: 'Quotes only' })
+  await expect(quotes).toContainText('In use')
+  await expect(quotes).toContainText('no download')
+  const refused = dialog.getByRole('region', { name: 'Not on this device' }).getByRole('listitem')
+  await expect(refused.filter({ hasText: 'Llama 3.2 3B' })).toContainText(/needs WebGPU/)
+  await expect(refused.filter({ hasText: 'Llama 3.2 3B' })).toContainText(/memory/)
+})
+
+test('SmolLM2: loads with its bytes, can be cancelled, writes a draft that is labelled, can be stopped and deleted', async ({
+  page,
+}) => {
+  test.skip(modelsFolder === undefined, 'ALCOVE_MODELS_DIR names no folder of models')
+  test.setTimeout(400_000)
+  const demo = await openDemo(page)
+  await demo.models.click()
+  const dialog = page.getByRole('dialog', { name: 'What answers' })
+  const row = dialog
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('heading', { name: 'SmolLM2 135M', exact: true }) })
+  await expect(row).toContainText(/10\d MB to download/)
+  await expect(row).toContainText('processor (WebAssembly)')
+  await expect(row).toContainText('Apache-2.0')
+  await row.getByRole('button', { name: /^Download 10\d MB and use: SmolLM2 135M/ }).click()
+  await row.getByRole('button', { name: 'Cancel: SmolLM2 135M' }).click()
+  await expect(row.getByRole('button', { name: /and use: SmolLM2 135M|^Use: SmolLM2/ })).toBeVisible()
+  await row.getByRole('button', { name: /[uU]se: SmolLM2 135M/ }).click()
+  await expect(row.locator('.model__numbers')).toContainText(/\d+ of 10\d MB|starting it/)
+  await expect(row).toContainText('In use', { timeout: 180_000 })
+  await page.keyboard.press('Escape')
+  await expect(demo.models).toHaveText(/SmolLM2 135M/)
+  const answer = await ask(page, 'How long can a visitor borrow a study laptop?')
+  await expect(answer.getByRole('blockquote')).toContainText('four hours')
+  await expect(answer).toContainText('SmolLM2 135M’s draft')
+  await expect(answer).toContainText('Check it against the quote above')
+  await demo.question.fill('How many people does each quiet room seat?')
+  await demo.question.press('Enter')
+  await expect(demo.answers.last().getByRole('blockquote')).toContainText('four people')
+  await page.keyboard.press('Escape')
+  await expect(demo.answers.last()).toContainText('Stopped here')
+  await page.reload()
+  await expect(demo.models).toHaveText(/SmolLM2 135M/, { timeout: 120_000 })
+  await demo.models.click()
+  await row.getByRole('button', { name: 'Delete: SmolLM2 135M' }).click()
+  await expect(row).toContainText(/10\d MB to download/, { timeout: 60_000 })
+  await expect(dialog.getByRole('listitem').filter({ hasText: 'Quotes only' })).toContainText('In use')
+})
