@@ -1,8 +1,9 @@
 // How the library is bundled. Rolldown itself and not Vite's library mode: that one inlines WebAssembly as base64 and rewrites the
 // `new Worker(new URL(…, import.meta.url))` that a consumer's bundler must still find. See docs/decisions/2026-11-22-build.md.
-import { copyFileSync, mkdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { importGlobPlugin } from 'rolldown/experimental'
 
 const packages = fileURLToPath(new URL('./node_modules', import.meta.url))
 
@@ -39,6 +40,18 @@ const copyAssets = {
   },
 }
 
+/** What Vite does with `import.meta.glob(…, { query: '?url&inline' })`, for the character maps of PDF. */
+const inlineFiles = {
+  name: 'inline-files',
+  resolveId: (id, importer) =>
+    id.endsWith('?url&inline') ? (isAbsolute(id) ? id : join(dirname(importer), id)) : undefined,
+  load: (id) => {
+    if (!id.endsWith('?url&inline')) return undefined
+    const base64 = readFileSync(id.slice(0, id.indexOf('?'))).toString('base64')
+    return { code: `export default 'data:application/octet-stream;base64,${base64}'`, moduleType: 'js' }
+  },
+}
+
 /** The page's entries. Not mangled: a consumer's bundler looks for the name `Worker`. */
 const page = {
   ...common,
@@ -50,6 +63,7 @@ const page = {
 const leafWorkers = ['llm', 'parse'].map((name) => ({
   ...common,
   input: { [`${name}.worker`]: `workers/${name}.worker.ts` },
+  plugins: [importGlobPlugin(), inlineFiles],
   output: { ...output, minify: true, dir: 'dist/workers', chunkFileNames: `${name}-[name]-[hash].js` },
 }))
 

@@ -104,7 +104,7 @@ export function createConversation(options: ConversationOptions): Conversation {
       else drawing ||= requestAnimationFrame(draw)
     }
     try {
-      const agent = await options.agent(signal)
+      const agent = await untilAborted(options.agent(signal), signal)
       for await (const part of agent.stream(toMessages(earlier, entry.turn.question), { signal })) take(part)
     } catch (error) {
       take({ type: 'finish', finish: { reason: signal.aborted ? 'aborted' : 'error', steps: 0, error: infoOf(error) } })
@@ -154,6 +154,14 @@ export function createConversation(options: ConversationOptions): Conversation {
 function markLatest(list: HTMLElement, latest: HTMLElement): void {
   for (const turn of list.children) turn.classList.toggle('turn--latest', turn === latest)
   latest.scrollIntoView({ block: 'start' })
+}
+
+/** A stop must not wait for what is still getting ready. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', onAbort))
 }
 
 function describeStatus(part: StatusPart): string {

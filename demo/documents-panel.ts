@@ -160,7 +160,9 @@ function describeState(row: DocumentRow): string {
     const step = row.total === undefined ? documents.reading : documents.chunks(row.done ?? 0, row.total)
     return [step, pages].filter(Boolean).join(' · ')
   }
-  return [pages, row.chunks !== undefined && documents.passages(row.chunks)].filter(Boolean).join(' · ')
+  return [row.sample && documents.sample, pages, row.chunks !== undefined && documents.passages(row.chunks)]
+    .filter(Boolean)
+    .join(' · ')
 }
 
 function fillRow(root: HTMLElement, row: DocumentRow, options: DocumentsPanelOptions): void {
@@ -195,12 +197,7 @@ function fillRow(root: HTMLElement, row: DocumentRow, options: DocumentsPanelOpt
       'div',
       { class: 'document__text' },
       title,
-      element(
-        'span',
-        { class: 'document__about' },
-        row.sample && element('span', { class: 'document__sample' }, documents.sample),
-        element('span', { class: 'document__state', 'data-code': row.error?.code }, describeState(row)),
-      ),
+      element('span', { class: 'document__state', 'data-code': row.error?.code }, describeState(row)),
       ...(bar ? [bar] : []),
       failed &&
         button({

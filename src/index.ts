@@ -79,4 +79,4 @@ export type {
 } from './protocol/stream-part.js'
 export type { AlcoveOptions, CacheOptions, StorageOptions } from './settings.js'
 export type { Tool, ToolOptions } from './tools/tool.js'
-export { tool } from './tools/tool.js'
+export { fatalToolError, tool } from './tools/tool.js'

@@ -17,6 +17,11 @@ export type { AgentRun } from './run.js'
 export interface RunOptions {
   /** Ends the run when it aborts. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * `true` also keeps and replays answers that are not deterministic; `false` neither asks nor fills the answer cache. Only for agents of a
+   * client. @default answers at temperature 0 or with a seed
+   */
+  readonly cache?: boolean | undefined
 }
 
 /** A whole answer. */
@@ -60,7 +65,7 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
   const { clock = systemClock, createId = randomId } = environment
   const toolCache = new Map<string, Promise<Outcome>>()
 
-  function start(input: AgentInput, signal: AbortSignal | undefined, canAskApproval: boolean) {
+  function start(input: AgentInput, { signal, cache }: RunOptions, canAskApproval: boolean) {
     let runner: ToolRunner | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -76,15 +81,15 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
     const onRunner = (opened: ToolRunner) => {
       runner = opened
     }
-    const shared = { options, tools, input, record, meter, clock, createId, toolCache, canAskApproval, onRunner }
+    const shared = { options, tools, input, cache, record, meter, clock, createId, toolCache, canAskApproval, onRunner }
     return startRun(record, (control) => runLoop({ ...shared, control }), signal)
   }
 
   return {
     name: options.name ?? 'agent',
-    stream: (input, { signal } = {}) => start(input, signal, true),
-    async generate(input, { signal } = {}) {
-      const run = start(input, signal, false)
+    stream: (input, runOptions = {}) => start(input, runOptions, true),
+    async generate(input, runOptions = {}) {
+      const run = start(input, runOptions, false)
       const [text, messages, citations, usage, finish] = await Promise.all([
         run.text,
         run.messages,

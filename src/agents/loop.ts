@@ -10,6 +10,7 @@ import type { Tool } from '../tools/tool.js'
 import type { Outcome } from '../tools/try-tool.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Documents } from './documents.js'
+import { loadModel } from './load-model.js'
 import { callModel, type ModelTurn } from './model-turn.js'
 import type { AgentInput, AgentOptions } from './options.js'
 import { lastUserText, readInput } from './read-input.js'
@@ -22,6 +23,8 @@ export interface Job {
   readonly options: AgentOptions
   readonly tools: readonly Tool[]
   readonly input: AgentInput
+  /** What the run was asked to do about the answer cache. */
+  readonly cache: boolean | undefined
   readonly control: RunControl
   readonly record: RunRecord
   readonly meter: UsageMeter
@@ -51,7 +54,8 @@ export async function runLoop(job: Job): Promise<FinishReason> {
   const model = await resolveModel(job)
   const documents = searching && (await openDocuments(job, model, await searching, conversation))
   if (documents?.isAnswered && job.tools.length === 0) return 'stop'
-  await loadModel(job, model)
+  // A model that says that it is not loaded loads when it has to answer: an answer from the cache needs none.
+  if (model.isLoaded !== false) await loadModel(job, model)
   return await takeSteps(job, model, documents, conversation)
 }
 
@@ -66,21 +70,16 @@ async function search({ options, control, meter, clock }: Job, conversation: rea
   return hits
 }
 
-async function resolveModel({ options, tools, control, meter }: Job): Promise<ChatModel> {
+async function resolveModel({ options, tools, cache, control, meter }: Job): Promise<ChatModel> {
   const { model: given, corpus } = options
   const task = corpus ? 'documents' : tools.length > 0 ? 'tools' : 'chat'
   const { signal } = control
   const model =
-    typeof given === 'function' ? await abortable(given(task, { signal, onProgress: control.emit }), signal) : given
+    typeof given === 'function'
+      ? await abortable(given(task, { signal, onProgress: control.emit, cache }), signal)
+      : given
   meter.setModel(model.id)
   return model
-}
-
-async function loadModel({ control, meter, clock }: Job, model: ChatModel): Promise<void> {
-  const startedAt = clock.now()
-  const { signal } = control
-  await abortable(model.load({ signal, onProgress: control.emit }), signal)
-  meter.addTime('loadMs', clock.now() - startedAt)
 }
 
 async function openDocuments(

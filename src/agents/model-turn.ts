@@ -121,8 +121,8 @@ class TurnReader {
 
   async #handle(part: Exclude<ModelPart, { type: 'model-usage' | 'model-finish' }>): Promise<void> {
     const { control, meter, record } = this.#job
+    meter.setLoading(part.type === 'status' && part.status === 'loading')
     if (part.type === 'status') {
-      if (part.status === 'cached') meter.setCache('hit')
       control.emit(part)
       return
     }

@@ -36,7 +36,12 @@ export interface StepState {
 }
 
 /** Gives a chat model for a task, for example the one that a client chose for this device. */
-export type ModelResolver = (task: ModelTask, options: LoadOptions) => Promise<ChatModel>
+export type ModelResolver = (task: ModelTask, options: ResolveOptions) => Promise<ChatModel>
+
+export interface ResolveOptions extends LoadOptions {
+  /** What the run was asked to do about the answer cache. */
+  readonly cache?: boolean | undefined
+}
 
 export interface AgentOptions {
   /** @default 'agent' */

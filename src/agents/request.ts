@@ -3,6 +3,7 @@ import type { ChatModel, ModelRequest, ToolChoice } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Documents } from './documents.js'
+import { loadModel } from './load-model.js'
 import type { Job } from './loop.js'
 import { lastUserText } from './read-input.js'
 
@@ -29,6 +30,10 @@ export async function buildRequest(job: Job, model: ChatModel, state: RequestSta
   const reserve = maxTokens ?? Math.min(1024, Math.floor(model.contextTokens / 4))
   const budget = model.contextTokens - reserve
   const request = write(conversation)
+  if (model.isLoaded === false) {
+    if (mostTokens(request) <= budget) return request
+    await loadModel(job, model)
+  }
   const tokens = await abortable(model.countTokens(request), control.signal)
   if (tokens <= budget) return request
   const { trimToBudget } = await import('./context.js')
@@ -40,6 +45,17 @@ export async function buildRequest(job: Job, model: ChatModel, state: RequestSta
   documents?.keep(trimmed.passages)
   control.emit({ type: 'context-trimmed', ...trimmed.report })
   return trimmed.request
+}
+
+/** Tokens that a chat template may add to a conversation, and to each of its messages. */
+const TEMPLATE_TOKENS = 256
+const MESSAGE_TOKENS = 16
+
+/** No tokenizer makes more tokens of a request: each stands for a byte at least, and a template may write tools out widely. */
+function mostTokens({ messages, tools }: ModelRequest): number {
+  const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value ?? '')).length
+  const own = messages.reduce((sum, message) => sum + bytes(message.content) + MESSAGE_TOKENS, TEMPLATE_TOKENS)
+  return own + 3 * bytes(tools)
 }
 
 /** With no tools to call at all, earlier calls become readable text; everything else stays as it is. */

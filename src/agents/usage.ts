@@ -9,7 +9,8 @@ export interface UsageMeter {
   addModelUsage(usage: ModelUsage): void
   addTime(kind: 'loadMs' | 'searchMs', milliseconds: number): void
   setModel(id: string): void
-  setCache(cache: Usage['cache']): void
+  /** Whether the model says that it is loading; the time between counts as loading. */
+  setLoading(isLoading: boolean): void
   /** A model call begins: rates are measured from its first token. */
   startCall(): void
   readonly totalTokens: number
@@ -31,6 +32,7 @@ export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageM
   let firstTokenAt: number | undefined
   let callFirstTokenAt: number | undefined
   let modelId: string | undefined
+  let loadingSince: number | undefined
   let cache: Usage['cache'] = 'off'
 
   return {
@@ -39,7 +41,9 @@ export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageM
       callFirstTokenAt = clock.now()
       firstTokenAt ??= callFirstTokenAt
     },
-    addModelUsage({ promptTokens, completionTokens, cachedTokens = 0, queueMs = 0, decodeMs }) {
+    addModelUsage({ promptTokens, completionTokens, cachedTokens = 0, queueMs = 0, decodeMs, cache: answered }) {
+      // One call that had to be made is enough for the run to have missed.
+      if (answered !== undefined && cache !== 'miss') cache = answered
       sums.promptTokens += promptTokens
       sums.completionTokens += completionTokens
       sums.cachedTokens += cachedTokens
@@ -52,8 +56,12 @@ export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageM
     setModel(id) {
       modelId = id
     },
-    setCache(value) {
-      cache = value
+    setLoading(isLoading) {
+      if (isLoading) loadingSince ??= clock.now()
+      else if (loadingSince !== undefined) {
+        sums.loadMs += clock.now() - loadingSince
+        loadingSince = undefined
+      }
     },
     startCall() {
       callFirstTokenAt = undefined

@@ -82,7 +82,9 @@ export function cacheModel(
     }
     const running = flights.get(key)
     notify(running === undefined ? 'miss' : 'shared')
-    yield* (running ?? launch(key, request)).join(signal)
+    for await (const part of (running ?? launch(key, request)).join(signal)) {
+      yield part.type === 'model-usage' ? { ...part, usage: { ...part.usage, cache: 'miss' } } : part
+    }
   }
 
   return {
@@ -172,7 +174,7 @@ function joinDeltas(first: ModelPart, second: ModelPart): ModelPart | undefined 
 /** A replay takes no time and reads no prompt. */
 function withoutTimes({ usage }: Extract<ModelPart, { type: 'model-usage' }>): ModelPart {
   const { promptTokens, completionTokens } = usage
-  return { type: 'model-usage', usage: { promptTokens, completionTokens, cachedTokens: promptTokens } }
+  return { type: 'model-usage', usage: { promptTokens, completionTokens, cachedTokens: promptTokens, cache: 'hit' } }
 }
 
 /** Whether a stored value is an answer: the `check` of its cache. */

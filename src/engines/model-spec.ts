@@ -76,6 +76,6 @@ function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
     ...(dtype && { dtype }),
     ...(languages && { languages }),
     ...(pooling && { pooling }),
-    ...(selfHostedOnly && { allowRemote: false }),
+    ...(selfHostedOnly && { selfHostedOnly }),
   }
 }

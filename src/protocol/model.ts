@@ -59,6 +59,8 @@ export interface ModelUsage {
   readonly decodeMs?: number | undefined
   /** Time spent waiting for the engine to be free, in milliseconds. */
   readonly queueMs?: number | undefined
+  /** Whether the answer cache was asked and had it. */
+  readonly cache?: 'hit' | 'miss' | undefined
 }
 
 /** Why a model stopped. */

@@ -1,4 +1,4 @@
-import type { Metadata } from '../protocol/corpus.js'
+import type { DocumentSummary, Metadata } from '../protocol/corpus.js'
 import type { WrittenIn } from '../text/script.js'
 
 /** Version of what a corpus store writes; a later one is not touched. */
@@ -91,4 +91,25 @@ export function isChunkTable(value: unknown, chunks: number, textLength: number)
       return false
   }
   return true
+}
+
+/** An entry as `corpus.list` gives it. */
+export function summarizeEntry(entry: DocumentEntry): DocumentSummary {
+  const { id, title, url, mediaType, pages, chunks, bytes, addedAt, metadata } = entry
+  return {
+    id,
+    title,
+    ...(url !== undefined && { url }),
+    mediaType,
+    ...(pages !== undefined && { pages }),
+    chunks,
+    bytes,
+    addedAt,
+    metadata: { ...metadata },
+  }
+}
+
+/** Bytes that a document takes in the store: text, chunk table and vectors. */
+export function bytesOf({ bytes, chunks, vectors }: DocumentEntry): number {
+  return bytes + chunks * 16 + (vectors === undefined ? 0 : chunks * vectors.dimensions * 4)
 }

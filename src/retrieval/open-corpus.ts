@@ -13,7 +13,7 @@ import { AlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
 import { readCorpusFile, writeCorpusFile } from './corpus-file.js'
 import { CorpusIndex } from './corpus-index.js'
-import type { CorpusMeta, DocumentContent, DocumentEntry } from './corpus-layout.js'
+import { bytesOf, type CorpusMeta, type DocumentContent, type DocumentEntry, summarizeEntry } from './corpus-layout.js'
 import type { Locks } from './corpus-locks.js'
 import type { CorpusStore, NewEntry, PutResult } from './corpus-store.js'
 import { prepareInputs } from './document-input.js'
@@ -157,22 +157,18 @@ export class OpenCorpus {
     const text = this.#index.textOf(id)
     if (entry === undefined || text === undefined) return undefined
     const { title, url, metadata, pages } = entry
-    return { id, title, ...(url !== undefined && { url }), text, metadata, ...(pages !== undefined && { pages }) }
-  }
-
-  async list(): Promise<DocumentSummary[]> {
-    const entries = await this.#entries()
-    return entries.map(({ id, title, url, mediaType, pages, chunks, bytes, addedAt, metadata }) => ({
+    return {
       id,
       title,
       ...(url !== undefined && { url }),
-      mediaType,
+      text,
+      metadata: { ...metadata },
       ...(pages !== undefined && { pages }),
-      chunks,
-      bytes,
-      addedAt,
-      metadata,
-    }))
+    }
+  }
+
+  async list(): Promise<DocumentSummary[]> {
+    return (await this.#entries()).map(summarizeEntry)
   }
 
   async remove(id: string): Promise<boolean> {
@@ -355,9 +351,4 @@ export class OpenCorpus {
 
 function revisionOf({ incarnation, revision }: CorpusMeta): string {
   return `${incarnation}/${revision}`
-}
-
-/** Bytes that a document takes in the store: text, spans and vectors. */
-function bytesOf({ bytes, chunks, vectors }: DocumentEntry): number {
-  return bytes + chunks * 16 + (vectors === undefined ? 0 : chunks * vectors.dimensions * 4)
 }

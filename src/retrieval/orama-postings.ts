@@ -42,67 +42,15 @@ const unbounded: PostingsRequest = { limit: Number.MAX_SAFE_INTEGER, allow: unde
 export function createPostingsComponent(): PostingsComponent {
   let current: PostingsRequest = unbounded
   const store: PostingsStore = { fields: new Map(), idOf: [], types: {}, vectorIndexes: {} }
-
   const component = {
     ...components.index.createIndex(),
-    create(_orama: unknown, _ids: unknown, schema: Record<string, SearchableType>): PostingsStore {
-      for (const [field, type] of Object.entries(schema)) {
-        store.fields.set(field, new Postings())
-        store.types[field] = type
-      }
-      return store
-    },
-    insert(
-      _self: unknown,
-      index: PostingsStore,
-      field: string,
-      id: unknown,
-      internalId: number,
-      value: unknown,
-      _type: unknown,
-      _language: unknown,
-      tokenizer: Tokenizer,
-    ): void {
-      index.idOf[internalId] = Number(id)
-      index.fields.get(field)?.add(internalId, tokenizer.tokenize(String(value)))
-    },
-    remove(
-      _self: unknown,
-      index: PostingsStore,
-      field: string,
-      _id: unknown,
-      internalId: number,
-      value: unknown,
-      _type: unknown,
-      _language: unknown,
-      tokenizer: Tokenizer,
-    ): boolean {
-      index.fields.get(field)?.remove(internalId, tokenizer.tokenize(String(value)))
-      return true
-    },
-    search(
-      index: PostingsStore,
-      term: string,
-      tokenizer: Tokenizer,
-      _language: unknown,
-      fields: string[],
-      _exact: boolean,
-      _tolerance: number,
-      boost: Partial<Record<string, number>>,
-      parameters: Bm25Parameters,
-    ): [number, number][] {
-      const scores = new Float32Array(index.idOf.length)
-      const weighted = fields.map((field) => ({ postings: index.fields.get(field), weight: boost[field] ?? 1 }))
-      for (const token of new Set(tokenizer.tokenize(term))) {
-        const spellings = spellingsOf(token, [...index.fields.values()])
-        for (const { postings, weight } of weighted) postings?.score(spellings, weight, parameters, scores)
-      }
-      return selectRows(scores, index.idOf, current)
-    },
+    create: (_orama: unknown, _ids: unknown, schema: Record<string, SearchableType>) => fillStore(store, schema),
+    insert: insertValue,
+    remove: removeValue,
+    search: (...input: SearchInput) => searchPostings(input, current),
     getSearchableProperties: (index: PostingsStore) => [...index.fields.keys()],
     getSearchablePropertiesWithTypes: (index: PostingsStore) => index.types,
   }
-
   return {
     // Orama's type wants the methods that only its own search calls, in terms of its own store.
     component: component as unknown as IIndex<never>,
@@ -114,19 +62,74 @@ export function createPostingsComponent(): PostingsComponent {
         current = unbounded
       }
     },
-    bestPossible(tokens, { k }) {
-      const text = store.fields.get('text')
-      if (text === undefined) return 0
-      let sum = 0
-      for (const token of new Set(tokens)) {
-        const frequency = text.documentFrequency(token)
-        const score = Math.log(1 + (text.size - frequency + 0.5) / (frequency + 0.5)) * (k + 1)
-        // A pair that reaches over two words need not occur anywhere.
-        sum += frequency === 0 && token >= spacelessFrom ? score / 2 : score
-      }
-      return sum
-    },
+    bestPossible: (tokens, parameters) => scoreOfAll(tokens, store.fields.get('text'), parameters),
   }
+}
+
+/** What Orama gives to `insert` and `remove`. */
+type ValueInput = [
+  self: unknown,
+  index: PostingsStore,
+  field: string,
+  id: unknown,
+  internalId: number,
+  value: unknown,
+  type: unknown,
+  language: unknown,
+  tokenizer: Tokenizer,
+]
+/** What Orama gives to `search`. */
+type SearchInput = [
+  index: PostingsStore,
+  term: string,
+  tokenizer: Tokenizer,
+  language: unknown,
+  fields: string[],
+  exact: boolean,
+  tolerance: number,
+  boost: Partial<Record<string, number>>,
+  parameters: Bm25Parameters,
+]
+
+function fillStore(store: PostingsStore, schema: Record<string, SearchableType>): PostingsStore {
+  for (const [field, type] of Object.entries(schema)) {
+    store.fields.set(field, new Postings())
+    store.types[field] = type
+  }
+  return store
+}
+
+function insertValue(...[, index, field, id, internalId, value, , , tokenizer]: ValueInput): void {
+  index.idOf[internalId] = Number(id)
+  index.fields.get(field)?.add(internalId, tokenizer.tokenize(String(value)))
+}
+
+function removeValue(...[, index, field, , internalId, value, , , tokenizer]: ValueInput): boolean {
+  index.fields.get(field)?.remove(internalId, tokenizer.tokenize(String(value)))
+  return true
+}
+
+function searchPostings(input: SearchInput, request: PostingsRequest): [number, number][] {
+  const [index, term, tokenizer, , fields, , , boost, parameters] = input
+  const scores = new Float32Array(index.idOf.length)
+  for (const token of new Set(tokenizer.tokenize(term))) {
+    const spellings = spellingsOf(token, [...index.fields.values()])
+    for (const field of fields) index.fields.get(field)?.score(spellings, boost[field] ?? 1, parameters, scores)
+  }
+  return selectRows(scores, index.idOf, request)
+}
+
+/** The score of a passage that has every token, often. */
+function scoreOfAll(tokens: readonly string[], text: Postings | undefined, { k }: Bm25Parameters): number {
+  if (text === undefined) return 0
+  let sum = 0
+  for (const token of new Set(tokens)) {
+    const frequency = text.documentFrequency(token)
+    const score = Math.log(1 + (text.size - frequency + 0.5) / (frequency + 0.5)) * (k + 1)
+    // A pair that reaches over two words need not occur anywhere.
+    sum += frequency === 0 && token >= spacelessFrom ? score / 2 : score
+  }
+  return sum
 }
 
 function spellingsOf(token: string, fields: readonly Postings[]): readonly string[] {

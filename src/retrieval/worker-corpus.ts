@@ -1,9 +1,9 @@
 import { proxy, type Remote, transfer } from 'comlink'
 import type { ModelInspection, ModelSpec } from '../engines/engine.js'
-import type { AddResult, Corpus, CorpusOptions } from '../protocol/corpus.js'
+import type { AddProgress, AddResult, Corpus, CorpusOptions } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel, LoadOptions } from '../protocol/model.js'
-import type { StatusPart } from '../protocol/stream-part.js'
+import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
 import { fromErrorInfo } from '../rpc/error-wire.js'
 import type { WorkerHost } from '../rpc/worker-host.js'
 import { iterate } from '../runtime/stream.js'
@@ -45,57 +45,88 @@ export interface WorkerCorpora {
 }
 
 export function createWorkerCorpora(options: WorkerCorporaOptions): WorkerCorpora {
-  const { host, storageName, onWarning } = options
-  let { embedder } = options
+  return new RetrievalClient(options)
+}
+
+class RetrievalClient implements WorkerCorpora {
+  readonly #options: WorkerCorporaOptions
+  #embedder: ModelSpec | EmbeddingModel | undefined
   /** A model that the worker runs was loaded: a new worker may load it unasked. */
-  let isLoadAllowed = false
+  #isLoadAllowed = false
   /** Which worker was configured, by its remote: a new worker has another one. */
-  let configured = new WeakMap<object, Promise<void>>()
+  #configured = new WeakMap<object, Promise<void>>()
 
-  const choose = (): EmbedderChoice | undefined => {
-    if (embedder === undefined) return undefined
-    if (!('embed' in embedder)) return { type: 'worker', spec: embedder }
-    return { type: 'page', facts: describeEmbedder(embedder), port: exposeEmbedder(embedder) }
+  constructor(options: WorkerCorporaOptions) {
+    this.#options = options
+    this.#embedder = options.embedder
   }
 
-  const configure = (api: Remote<RetrievalApi>): Promise<void> => {
-    const known = configured.get(api)
-    if (known !== undefined) return known
-    const choice = choose()
-    const settings = { storageName, embedder: choice, isLoadAllowed }
-    const ports = choice?.type === 'page' ? [choice.port] : []
-    const warn = proxy((error: Parameters<typeof fromErrorInfo>[0]) => onWarning?.(fromErrorInfo(error)))
-    const configuring = api.configure(transfer(settings, ports), warn)
-    configured.set(api, configuring)
-    const workers = configured
-    configuring.catch(() => workers.delete(api))
-    return configuring
+  async open(name: string, options: CorpusOptions = {}): Promise<Corpus> {
+    await this.#call('open', [name, options])
+    return this.#present(name)
   }
 
-  async function call<Name extends keyof CorpusCalls>(
-    name: Name,
-    input: Parameters<CorpusCalls[Name]>,
-    { signal }: CallOptions = {},
-  ): Promise<Awaited<ReturnType<CorpusCalls[Name]>>> {
-    const start = async (api: Remote<RetrievalApi>, port: MessagePort): Promise<void> => {
-      await configure(api)
-      await api.call(name, input, transfer(port, [port]))
+  list(): Promise<string[]> {
+    return this.#call('corpora', [])
+  }
+
+  delete(name: string): Promise<boolean> {
+    return this.#call('delete', [name])
+  }
+
+  usage(): Promise<RetrievalUsage> {
+    return this.#call('usage', [])
+  }
+
+  clear(kind: 'corpora' | 'embeddings'): Promise<void> {
+    return this.#call('clearKind', [kind])
+  }
+
+  inspectEmbedder(spec: ModelSpec, { signal }: CallOptions = {}): Promise<ModelInspection> {
+    const { host } = this.#options
+    return host.request((api, port) => api.inspectEmbedder(spec, transfer(port, [port])), { signal })
+  }
+
+  async loadEmbedder({ signal, onProgress }: LoadOptions = {}): Promise<void> {
+    const parts = this.#stream<StatusPart>((api, port) => api.loadEmbedder(transfer(port, [port])), signal)
+    for await (const status of parts) onProgress?.(status)
+    this.#isLoadAllowed = true
+  }
+
+  async setEmbedder(embedder: ModelSpec | EmbeddingModel | undefined): Promise<void> {
+    if (embedder === this.#embedder) return
+    this.#embedder = embedder
+    this.#isLoadAllowed = false
+    this.#configured = new WeakMap()
+    const { host } = this.#options
+    if (host.state === 'ready') await host.call(async (api) => this.#configure(api))
+  }
+
+  /** A corpus of the worker. Its calls cross with their signals. */
+  #present(name: string): Corpus {
+    return {
+      name,
+      add: (input, { signal } = {}) => createAddRun((report, own) => this.#add(name, input, report, own), signal),
+      search: async (query, { signal, ...search } = {}) => this.#call('search', [name, query, search], { signal }),
+      get: (id) => this.#call('get', [name, id]),
+      list: () => this.#call('list', [name]),
+      remove: (id) => this.#call('remove', [name, id]),
+      stats: () => this.#call('stats', [name]),
+      clear: () => this.#call('clear', [name]),
+      export: () => this.#call('export', [name]),
+      import: (file) => this.#call('import', [name, file]),
     }
-    return await host.request<Awaited<ReturnType<CorpusCalls[Name]>>>(start, { signal })
   }
 
-  async function readAdd(
+  async #add(
     name: string,
     input: Parameters<Corpus['add']>[0],
-    report: Parameters<Parameters<typeof createAddRun>[0]>[0],
+    report: (progress: AddProgress) => void,
     signal: AbortSignal,
   ): Promise<AddResult> {
-    const start = async (api: Remote<RetrievalApi>, port: MessagePort): Promise<void> => {
-      await configure(api)
-      await api.add(name, input, transfer(port, [port]))
-    }
     let result: AddResult | undefined
-    for await (const part of iterate(host.stream<AddPart>(start, { signal }))) {
+    const parts = this.#stream<AddPart>((api, port) => api.add(name, input, transfer(port, [port])), signal)
+    for await (const part of parts) {
       if (part.type === 'result') result = part.result
       else report(part)
     }
@@ -103,47 +134,47 @@ export function createWorkerCorpora(options: WorkerCorporaOptions): WorkerCorpor
     return result
   }
 
-  const present = (name: string): Corpus => ({
-    name,
-    add: (input, { signal } = {}) => createAddRun((report, own) => readAdd(name, input, report, own), signal),
-    async search(query, { signal, ...search } = {}) {
-      return await call('search', [name, query, search], { signal })
-    },
-    get: (id) => call('get', [name, id]),
-    list: () => call('list', [name]),
-    remove: (id) => call('remove', [name, id]),
-    stats: () => call('stats', [name]),
-    clear: () => call('clear', [name]),
-    export: () => call('export', [name]),
-    import: (file) => call('import', [name, file]),
-  })
-
-  return {
-    async open(name, corpusOptions = {}) {
-      await call('open', [name, corpusOptions])
-      return present(name)
-    },
-    list: () => call('corpora', []),
-    delete: (name) => call('delete', [name]),
-    usage: () => call('usage', []),
-    clear: (kind) => call('clearKind', [kind]),
-    inspectEmbedder(spec, { signal } = {}) {
-      return host.request((api, port) => api.inspectEmbedder(spec, transfer(port, [port])), { signal })
-    },
-    async loadEmbedder({ signal, onProgress } = {}) {
-      const start = async (api: Remote<RetrievalApi>, port: MessagePort): Promise<void> => {
-        await configure(api)
-        await api.loadEmbedder(transfer(port, [port]))
-      }
-      for await (const status of iterate(host.stream<StatusPart>(start, { signal }))) onProgress?.(status)
-      isLoadAllowed = true
-    },
-    async setEmbedder(next) {
-      if (next === embedder) return
-      embedder = next
-      isLoadAllowed = false
-      configured = new WeakMap()
-      if (host.state === 'ready') await host.call(async (api) => configure(api))
-    },
+  #stream<Part>(
+    start: (api: Remote<RetrievalApi>, port: MessagePort) => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): AsyncIterableIterator<Part> {
+    const begin = async (api: Remote<RetrievalApi>, port: MessagePort): Promise<void> => {
+      await this.#configure(api)
+      await start(api, port)
+    }
+    return iterate(this.#options.host.stream<Part>(begin, { signal }))
   }
+
+  async #call<Name extends keyof CorpusCalls>(
+    name: Name,
+    input: Parameters<CorpusCalls[Name]>,
+    { signal }: CallOptions = {},
+  ): Promise<Awaited<ReturnType<CorpusCalls[Name]>>> {
+    const start = async (api: Remote<RetrievalApi>, port: MessagePort): Promise<void> => {
+      await this.#configure(api)
+      await api.call(name, input, transfer(port, [port]))
+    }
+    return await this.#options.host.request<Awaited<ReturnType<CorpusCalls[Name]>>>(start, { signal })
+  }
+
+  /** Tells a worker what it needs to know, once. */
+  #configure(api: Remote<RetrievalApi>): Promise<void> {
+    const known = this.#configured.get(api)
+    if (known !== undefined) return known
+    const { storageName, onWarning } = this.#options
+    const embedder = chooseEmbedder(this.#embedder)
+    const settings = { storageName, embedder, isLoadAllowed: this.#isLoadAllowed }
+    const ports = embedder?.type === 'page' ? [embedder.port] : []
+    const warn = proxy((error: ErrorInfo) => onWarning?.(fromErrorInfo(error)))
+    const configuring = api.configure(transfer(settings, ports), warn)
+    const configured = this.#configured.set(api, configuring)
+    configuring.catch(() => configured.delete(api))
+    return configuring
+  }
+}
+
+function chooseEmbedder(embedder: ModelSpec | EmbeddingModel | undefined): EmbedderChoice | undefined {
+  if (embedder === undefined) return undefined
+  if (!('embed' in embedder)) return { type: 'worker', spec: embedder }
+  return { type: 'page', facts: describeEmbedder(embedder), port: exposeEmbedder(embedder) }
 }

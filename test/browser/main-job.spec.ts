@@ -33,7 +33,7 @@ test.describe('the main job', () => {
     expect(result.answer.finish.reason).toBe('stop')
     expect(result.nothing.citations).toEqual([])
     expect(result.stats).toMatchObject({ embedder: null, pendingVectors: result.stats.chunks })
-    expect(result.usage.models).toBe(0)
+    expect(result.usage.models, 'only small description files were looked at').toBeLessThan(10_000)
   })
 
   test('answers from a real PDF with a real embedding model', async ({ blank }) => {
@@ -177,44 +177,50 @@ test.describe('the main job', () => {
     expect(result.restarts).toBe(0)
   })
 
-  test('a worker that dies in the middle gives one typed error, and the next run works', async ({ blank }) => {
+  test('a worker that dies in the middle is replaced, and the same stream goes on', async ({ blank }) => {
     test.skip(!models.chat, 'needs a small chat model')
     await blank.evaluate(async (model) => {
       const { createAlcove } = await import('/dist/index.js')
       const alcove = createAlcove({ model, storage: { name: 'kill' }, cache: false })
-      const agent = alcove.agent({ sampling: { temperature: 0, maxTokens: 300 } })
-      const state = { alcove, agent, deltas: 0, parts: [] as unknown[] }
-      Object.assign(window, { state })
-      const run = agent.stream('Tell a very long story about a dragon and a lighthouse.')
-      void (async () => {
+      const agent = alcove.agent({ sampling: { temperature: 0, maxTokens: 60 } })
+      const run = agent.stream('Tell a long story about a dragon and a lighthouse.')
+      const state = { deltas: 0, parts: [] as string[] }
+      const done = (async () => {
         for await (const part of run) {
           if (part.type === 'text-delta') state.deltas += 1
-          else state.parts.push(part)
+          else state.parts.push(part.type === 'status' ? part.status : part.type)
         }
+        const finish = await run.finish
+        const text = finish.reason === 'error' ? '' : await run.text
+        const next = await agent.generate('Say hello.')
+        const { workers } = await alcove.health()
+        await alcove.close()
+        return { finish, text, parts: state.parts, next: next.text, restarts: workers.llm.restarts }
       })()
+      Object.assign(window, { state, done })
     }, models.chat as string)
     await blank.waitForFunction(() => (window as unknown as { state: { deltas: number } }).state.deltas > 3)
     const worker = blank.workers().find((candidate) => candidate.url().includes('llm.worker'))
     expect(worker).toBeDefined()
     await worker?.evaluate(() => self.close()).catch(() => {})
-    const result = await blank.evaluate(async () => {
-      const { state } = window as unknown as { state: { alcove: any; agent: any; parts: any[] } }
-      const started = performance.now()
-      while (!state.parts.some((part) => part.type === 'finish')) {
-        if (performance.now() - started > 30_000) break
-        await new Promise((resolve) => setTimeout(resolve, 20))
+    const result = await blank.evaluate(() => {
+      const { done } = window as unknown as {
+        done: Promise<{
+          finish: { reason: string; error?: object }
+          text: string
+          parts: string[]
+          next: string
+          restarts: number
+        }>
       }
-      const next = await state.alcove.agent({ sampling: { temperature: 0, maxTokens: 8 } }).generate('Say hello.')
-      const health = await state.alcove.health()
-      await state.alcove.close()
-      return { parts: state.parts, next: next.text, health }
+      return done
     })
-    const finish = result.parts.at(-1)
-    expect(finish).toMatchObject({
-      type: 'finish',
-      finish: { reason: 'error', error: { code: 'worker-crashed', retryable: true } },
-    })
+    // An engine that cannot go on from a beginning ends the run with the one typed error instead.
+    if (result.finish.reason === 'error')
+      expect(result.finish.error).toMatchObject({ code: 'worker-crashed', retryable: true })
+    else expect(result.parts).toContain('recovered')
+    if (models.onnxChat) expect(result.finish.reason).toMatch(/stop|length/)
+    expect(result.restarts).toBe(1)
     expect(result.next.length).toBeGreaterThan(0)
-    expect(result.health.workers.llm.restarts).toBe(1)
   })
 })

@@ -35,10 +35,11 @@ export const realPdf =
     ? '/documents/pdf.js/tracemonkey.pdf'
     : undefined
 
-/** The page's own origin and another one; both serve the same files. */
+/** The page's own origin, another one with the same files, and a guest's with a page that lets in scripts of the latter. */
 export const origins = () => ({
   home: process.env.ALCOVE_TEST_URL as string,
   elsewhere: process.env.ALCOVE_TEST_OTHER_URL as string,
+  guest: process.env.ALCOVE_TEST_GUEST_URL as string,
 })
 
 export interface BlankPage {

@@ -28,9 +28,9 @@ function createBehindWorker(stores: Map<string, Store>): CorpusContext {
   const host = createFakeRetrieval(stores)
   const corpora = createWorkerCorpora({ host, storageName: 'test', embedder: fakeEmbedder() })
   return {
-    open: corpora.open,
-    list: corpora.list,
-    delete: corpora.delete,
+    open: (name, options) => corpora.open(name, options),
+    list: () => corpora.list(),
+    delete: (name) => corpora.delete(name),
     async reopen() {
       return createBehindWorker(stores)
     },

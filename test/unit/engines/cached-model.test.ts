@@ -25,6 +25,11 @@ const answerParts: ModelPart[] = [
   { type: 'model-finish', reason: 'stop' },
 ]
 
+/** What a caller gets whose request was not in the cache: the usage says so. */
+const missedParts = answerParts.map((part) =>
+  part.type === 'model-usage' ? { ...part, usage: { ...part.usage, cache: 'miss' } } : part,
+)
+
 /** A model that says `parts`, one a macrotask, and keeps account. */
 function countingModel(parts: readonly (ModelPart | AlcoveError)[] = answerParts, id = 'scripted:one') {
   const seen = { calls: 0, given: 0, stopped: 0, finished: 0 }
@@ -79,13 +84,13 @@ describe('an answer that is in the cache', () => {
   test('is replayed as a stream, with a cached status first, and the model is not asked', async () => {
     const { model, seen } = countingModel()
     const cached = cacheModel(model, answerCache())
-    expect(await collect(cached.stream(ask('hi')))).toEqual(answerParts)
+    expect(await collect(cached.stream(ask('hi')))).toEqual(missedParts)
     expect(await collect(cached.stream(ask('hi')))).toEqual([
       expect.objectContaining({ type: 'status', status: 'cached' }),
       { type: 'text-delta', text: 'Hello' },
       { type: 'tool-call', callId: 'c1', name: 'look', input: { at: 1 } },
       { type: 'text-delta', text: '!' },
-      { type: 'model-usage', usage: { promptTokens: 7, completionTokens: 3, cachedTokens: 7 } },
+      { type: 'model-usage', usage: { promptTokens: 7, completionTokens: 3, cachedTokens: 7, cache: 'hit' } },
       { type: 'model-finish', reason: 'stop' },
     ])
     expect(seen.calls).toBe(1)
@@ -129,7 +134,7 @@ describe('an answer that is in the cache', () => {
       ttlMs: 1000,
       version: cachedAnswerVersion,
     }).set(String(key), { parts: [{ type: 'text-delta', text: 'half' }] })
-    expect(await collect(cacheModel(model, answerCache(store)).stream(ask('hi')))).toEqual(answerParts)
+    expect(await collect(cacheModel(model, answerCache(store)).stream(ask('hi')))).toEqual(missedParts)
     expect(seen.calls).toBe(1)
   })
 })
@@ -248,8 +253,8 @@ describe('equal requests in flight', () => {
     const first = collect(cached.stream(ask('hi')))
     await settle(5)
     const second = collect(cached.stream(ask('hi')))
-    expect(await first).toEqual(answerParts)
-    expect(await second).toEqual(answerParts)
+    expect(await first).toEqual(missedParts)
+    expect(await second).toEqual(missedParts)
     expect(seen).toMatchObject({ calls: 1, stopped: 0 })
   })
 
@@ -269,7 +274,7 @@ describe('equal requests in flight', () => {
     await settle(4)
     controller.abort()
     await expect(leaving).rejects.toMatchObject({ code: 'aborted' })
-    expect(await staying).toEqual(answerParts)
+    expect(await staying).toEqual(missedParts)
     expect(seen).toMatchObject({ calls: 1, stopped: 0 })
   })
 
@@ -286,7 +291,7 @@ describe('equal requests in flight', () => {
     expect((await runs).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
     await settle(5)
     expect(seen.stopped).toBe(1)
-    expect(await collect(cached.stream(ask('hi')))).toEqual(answerParts)
+    expect(await collect(cached.stream(ask('hi')))).toEqual(missedParts)
     expect(seen.calls).toBe(2)
   })
 
