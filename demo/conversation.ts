@@ -1,6 +1,6 @@
 import type { Agent, ErrorInfo, StatusPart, StreamPart } from 'alcove'
 import type { Announcer } from './announce.js'
-import { element, setText } from './dom.js'
+import { element, scrollWithin, setText } from './dom.js'
 import { formatProgress } from './format.js'
 import type { State } from './state.js'
 import { texts } from './texts.js'
@@ -153,7 +153,7 @@ export function createConversation(options: ConversationOptions): Conversation {
 /** Room below the newest turn, so that its question can stand at the top while the answer grows and nothing moves. */
 function markLatest(list: HTMLElement, latest: HTMLElement): void {
   for (const turn of list.children) turn.classList.toggle('turn--latest', turn === latest)
-  latest.scrollIntoView({ block: 'start' })
+  if (list.parentElement) scrollWithin(list.parentElement, latest, 'start')
 }
 
 /** A stop must not wait for what is still getting ready. */

@@ -102,6 +102,17 @@ export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text
 }
 
+/**
+ * Scrolls a box so that something in it stands at its top or in its middle. Unlike `scrollIntoView`, it leaves the page around
+ * the box alone.
+ */
+export function scrollWithin(box: Element, target: Element, block: 'start' | 'center'): void {
+  const { top, height } = target.getBoundingClientRect()
+  const frame = box.getBoundingClientRect()
+  const room = block === 'center' ? Math.max(0, (frame.height - height) / 2) : 0
+  box.scrollTop += top - frame.top - room
+}
+
 /** Whether a key press belongs to somebody who is writing. */
 export function isWriting(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.matches('input, textarea, select') || target.isContentEditable)

@@ -1,5 +1,5 @@
 import type { Citation, StoredDocument } from 'alcove'
-import { button, element, icon } from './dom.js'
+import { button, element, icon, scrollWithin } from './dom.js'
 import { texts } from './texts.js'
 
 export interface SourcePanelOptions {
@@ -128,7 +128,8 @@ export function createSourcePanel(options: SourcePanelOptions): SourcePanel {
 
 function describePlace(citation: Citation | undefined, stored?: StoredDocument): Node[] {
   if (!citation) return []
-  const { page, headings, url } = citation.source
+  const { page, url, title } = citation.source
+  const headings = citation.source.headings.filter((heading) => heading !== title)
   const parts = [
     page === undefined ? undefined : texts.source.page(page, stored?.pages),
     headings.join(' › ') || undefined,
@@ -201,7 +202,7 @@ function showText(root: HTMLElement, stored: StoredDocument, citation: Citation 
   if (citation) body.append(mark)
   body.append(after)
   root.replaceChildren(earlier, body, later)
-  if (citation) mark.scrollIntoView({ block: 'center' })
+  if (citation) scrollWithin(root, mark, 'center')
   else root.scrollTop = 0
 }
 

@@ -1,6 +1,6 @@
-import type { Citation } from 'alcove'
 import { createAnswerText } from './answer-text.js'
 import { button, element, icon, setText } from './dom.js'
+import { createSourceList } from './source-list.js'
 import { texts } from './texts.js'
 import { createToolView } from './tool-view.js'
 import type { Turn } from './turn.js'
@@ -54,12 +54,12 @@ export function createTurnView(first: Turn, actions: TurnActions): TurnView {
   const tools = createToolView()
   const body = createAnswerText({ cite, doubt, nameModel: actions.nameModel })
   const notes = element('div', { class: 'notes' })
-  const sources = element('div', { class: 'sources' })
+  const sources = createSourceList((place, opener) => actions.openSource(turn, place, opener))
   const footer = element('div', { class: 'answer__actions' })
   const answer = element(
     'section',
     { class: 'answer', 'aria-label': texts.answer.region(first.question) },
-    ...[reasoning, tools.root, body.root, status, notes, sources, footer],
+    ...[reasoning, tools.root, body.root, status, notes, sources.root, footer],
   )
   const root = element(
     'article',
@@ -95,22 +95,6 @@ export function createTurnView(first: Turn, actions: TurnActions): TurnView {
     notes.replaceChildren(...rows)
   }
 
-  function showSources(): void {
-    sources.hidden = turn.citations.length === 0
-    if (sources.querySelectorAll('li').length === turn.citations.length) return
-    const rows = turn.citations.map((citation, place) =>
-      element(
-        'li',
-        {},
-        sourceChip(citation, place, (opener) => actions.openSource(turn, place, opener)),
-      ),
-    )
-    sources.replaceChildren(
-      element('h3', { class: 'sources__title' }, texts.answer.sources),
-      element('ul', {}, ...rows),
-    )
-  }
-
   function showFooter(): void {
     const done = turn.state !== 'running'
     edit.hidden = !done
@@ -141,7 +125,7 @@ export function createTurnView(first: Turn, actions: TurnActions): TurnView {
       tools.show(turn.tools)
       body.show(turn)
       showNotes()
-      showSources()
+      sources.show(turn.citations)
       showFooter()
       answer.setAttribute('aria-busy', String(turn.state === 'running'))
       status.hidden = turn.state !== 'running'
@@ -165,28 +149,6 @@ const doubt = (text: string): Node =>
     text,
     element('span', { class: 'visually-hidden' }, ` (${texts.answer.doubt})`),
   )
-
-function sourceChip(
-  { index, source, verified }: Citation,
-  order: number,
-  open: (opener: HTMLElement) => void,
-): HTMLElement {
-  const place = [source.page === undefined ? undefined : texts.answer.page(source.page), source.headings.at(-1)]
-  return element(
-    'button',
-    {
-      type: 'button',
-      class: 'source-chip',
-      'data-cite': order,
-      'aria-label': texts.answer.citation(index, source.title, source.page),
-      onclick: (event: MouseEvent) => open(event.currentTarget as HTMLElement),
-    },
-    element('span', { class: 'source-chip__number' }, String(index)),
-    element('span', { class: 'source-chip__title' }, source.title),
-    element('span', { class: 'source-chip__place' }, place.filter(Boolean).join(' · ')),
-    verified ? undefined : icon('warning'),
-  )
-}
 
 function errorLine(turn: Turn, actions: TurnActions): HTMLElement {
   const error = turn.error

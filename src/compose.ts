@@ -120,7 +120,7 @@ export async function compose(settings: Settings): Promise<Core> {
   return {
     resolveModel: models.resolve,
     openCorpus: documents.open,
-    corpora: { list: documents.corpora.list, delete: documents.corpora.delete },
+    corpora: { list: () => documents.corpora.list(), delete: (name) => documents.corpora.delete(name) },
     models: {
       list: () => models.registry.list(documents.embedder),
       use,
