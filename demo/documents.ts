@@ -118,7 +118,13 @@ export function createDocuments(options: DocumentsOptions): Documents {
       const keys = inputs.map((input) => {
         const key = `new-${++made}`
         const title = (input instanceof File ? input.name : (input as { title?: string }).title) ?? ''
-        const row: DocumentRow = { key, title, kind: kindOf(title), state: 'waiting', sample: isSample(input) }
+        const row: DocumentRow = {
+          key,
+          title,
+          kind: kindOf(fileNameOf(input) ?? title),
+          state: 'waiting',
+          sample: isSample(input),
+        }
         pending.set(key, { row, input, controller: new AbortController() })
         return key
       })
@@ -172,6 +178,11 @@ export function createDocuments(options: DocumentsOptions): Documents {
       options.onChange()
     },
   }
+}
+
+const fileNameOf = (input: DocumentInput): string | undefined => {
+  const file = input instanceof Blob ? input : input.data
+  return file instanceof File ? file.name : undefined
 }
 
 const isSample = (input: DocumentInput): boolean => !(input instanceof Blob) && input.metadata?.sample === true

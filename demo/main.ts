@@ -21,7 +21,7 @@ import { createSheet } from './sheet.js'
 import { createSourceOpener } from './source-opener.js'
 import { openState } from './state.js'
 import { texts } from './texts.js'
-import { createUsage } from './usage.js'
+import { createUsage, type UsageNumbers } from './usage.js'
 
 const INSTRUCTIONS =
   'Answer from the documents. Be short. When the documents do not say, say that they do not. Answer in the language of the question.'
@@ -53,6 +53,7 @@ const models = createModels({
   quotesTitle: texts.models.quotes,
   onChange: showModels,
   onChosen: (model) => state.set({ model }),
+  onEmbedding: (findByMeaning) => state.set({ findByMeaning }),
 })
 const picker = createModelPicker({ models, announcer })
 const conversation = createConversation({
@@ -126,13 +127,13 @@ const hero = createHero({
   onExample: (question) => conversation.ask(question),
   onAddSamples: () => void addSamples(),
 })
-const usage = createUsage({ alcove: async () => (await opened).alcove, show: panel.showUsage })
+const usage = createUsage({ alcove: async () => (await opened).alcove, show: showUsage })
 const readiness = createReadiness({
   corpus,
   models,
   documents,
   embeddingId: EMBEDDING_ID,
-  mayLoad: () => !savesData(),
+  mayLoad: () => state.current.findByMeaning && !savesData(),
   show: (sentence, way) => showReadiness(composer.line, sentence, way),
 })
 const sources = createSourceOpener({
@@ -174,6 +175,11 @@ function showConversation({ running, empty }: { readonly running: boolean; reado
   hero.root.hidden = !empty
   layout.setConversation(empty)
   if (!running) usage.refresh()
+}
+
+function showUsage(numbers: UsageNumbers | undefined): void {
+  panel.showUsage(numbers)
+  if (!state.keeps || numbers?.isKept === false) panel.showNote(texts.documents.notKept)
 }
 
 async function addSamples(): Promise<void> {
@@ -225,7 +231,6 @@ async function start(): Promise<void> {
   if (conversation.turns().length > 0) layout.scroller.scrollTop = layout.scroller.scrollHeight
   await serveOffline()
   resolveOpened(openClient())
-  if (!state.keeps) panel.showNote(texts.documents.notKept)
   await openDocuments()
   requestIdleCallback(warmMarkdown)
 }

@@ -63,7 +63,7 @@ export function createModelPicker({ models, announcer }: ModelPickerOptions): Mo
       fillRow(view.root, row, { load, inUse, take: () => void take(row), models })
       if (focused) (view.root.querySelector<HTMLElement>('.model__actions button:not([disabled])') ?? root).focus()
     }
-    if (load && !load.error) updateProgress(view.root, load)
+    if (load && !load.error) updateProgress(view.root, load, row.bytes)
     return view.root
   }
 
@@ -202,7 +202,7 @@ function fillRow(root: HTMLElement, row: ModelListing, { load, inUse, take, mode
   )
 }
 
-function updateProgress(root: HTMLElement, { status }: ModelLoad): void {
+function updateProgress(root: HTMLElement, { status }: ModelLoad, bytes: number | undefined): void {
   const bar = root.querySelector('progress')
   const numbers = root.querySelector('.model__numbers')
   if (!bar || !numbers) return
@@ -210,12 +210,13 @@ function updateProgress(root: HTMLElement, { status }: ModelLoad): void {
     bar.max = status.totalBytes
     bar.value = status.loadedBytes ?? 0
   }
-  setText(numbers, describeLoad(status))
+  setText(numbers, describeLoad(status, bytes))
 }
 
 /** `12 of 98 MB · 3.1 MB/s · about 28 s left`. */
-function describeLoad(status: ModelLoad['status']): string {
-  if (!status || status.loadedBytes === undefined) return texts.models.starting
+function describeLoad(status: ModelLoad['status'], bytes: number | undefined): string {
+  if (!status || status.loadedBytes === undefined)
+    return bytes ? texts.models.progress(0, bytes) : texts.models.starting
   const whole = status.totalBytes !== undefined && status.loadedBytes >= status.totalBytes
   return [
     texts.models.progress(status.loadedBytes, status.totalBytes),

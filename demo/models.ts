@@ -40,11 +40,13 @@ export interface ModelsOptions {
   readonly onChange: () => void
   /** A model was taken, or given up: the person's choice, to keep. */
   readonly onChosen: (id: string) => void
+  /** The embedding model was taken, or deleted by the person. */
+  readonly onEmbedding: (wanted: boolean) => void
 }
 
 export const QUOTES = 'extractive'
 
-export function createModels({ alcove, onChange, onChosen, ...options }: ModelsOptions): Models {
+export function createModels({ alcove, onChange, onChosen, onEmbedding, ...options }: ModelsOptions): Models {
   let rows: readonly ModelListing[] | undefined
   let listing: Promise<void> | undefined
   let listError = false
@@ -88,6 +90,8 @@ export function createModels({ alcove, onChange, onChosen, ...options }: ModelsO
 
   async function use(kind: ModelLoad['kind'], id: string): Promise<boolean> {
     if (controllers.has(id)) return false
+    // One chat model at a time: the last choice counts.
+    if (kind === 'chat') for (const load of loads.values()) if (load.kind === 'chat') controllers.get(load.id)?.abort()
     const controller = new AbortController()
     controllers.set(id, controller)
     setLoad({ id, kind, status: undefined })
@@ -135,6 +139,7 @@ export function createModels({ alcove, onChange, onChosen, ...options }: ModelsO
     async use(kind, id) {
       const taken = await use(kind, id)
       if (taken && kind === 'chat') onChosen(id)
+      if (taken && kind === 'embedding') onEmbedding(true)
       return taken
     },
     cancel: (id) => controllers.get(id)?.abort(),
@@ -143,7 +148,10 @@ export function createModels({ alcove, onChange, onChosen, ...options }: ModelsO
         await use('chat', QUOTES)
         onChosen(QUOTES)
       }
-      if (row(id)?.kind === 'embedding') embeddingLoaded = false
+      if (row(id)?.kind === 'embedding') {
+        embeddingLoaded = false
+        onEmbedding(false)
+      }
       await (await alcove()).models.delete(id)
       await list()
     },

@@ -80,7 +80,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     if (!models.isLoaded('embedding'))
       return {
         clause: `, ${words.byWords}`,
-        ...(!tried && !options.mayLoad() && { way: { ...way, label: words.loadEmbedding } }),
+        ...((tried || !options.mayLoad()) && { way: { ...way, label: words.loadEmbedding } }),
       }
     if (stats && stats.pendingVectors > 0)
       return { clause: ` · ${words.embedding(stats.chunks - stats.pendingVectors, stats.chunks)}` }

@@ -7,6 +7,8 @@ export interface Saved {
   readonly draft: string
   /** The model that the person picked; undefined: quotes only. */
   readonly model: string | undefined
+  /** False when the person deleted the embedding model: then it is not fetched again unasked. */
+  readonly findByMeaning: boolean
   /** Whether the sample documents were put in once: what was removed stays removed. */
   readonly samplesOffered: boolean
 }
@@ -14,7 +16,7 @@ export interface Saved {
 const KEY = 'alcove-demo'
 const VERSION = 1
 const SAVE_DELAY_MS = 250
-const EMPTY: Saved = { turns: [], draft: '', model: undefined, samplesOffered: false }
+const EMPTY: Saved = { turns: [], draft: '', model: undefined, findByMeaning: true, samplesOffered: false }
 
 export interface State {
   readonly current: Saved

@@ -78,7 +78,7 @@ export const texts = {
     stopped: 'Stopped here.',
     nothing: 'Stopped before there was an answer.',
     working: 'Looking through your documents',
-    lengthReached: 'The answer reached its longest length.',
+    cut: 'It ends here because it reached its longest length.',
     announceDone: (sources: number) =>
       sources === 0 ? 'End of the answer.' : `End of the answer, with ${formatCount(sources, 'source', 'sources')}.`,
     announceStart: 'Looking for an answer.',

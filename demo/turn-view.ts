@@ -87,7 +87,11 @@ export function createTurnView(first: Turn, actions: TurnActions): TurnView {
 
   function showNotes(): void {
     const doubts = turn.claims.filter((claim) => !claim.supported).length
-    const lines = [...turn.notes, ...(doubts > 0 ? [texts.answer.doubtSummary(doubts)] : [])]
+    const lines = [
+      ...turn.notes,
+      ...(doubts > 0 ? [texts.answer.doubtSummary(doubts)] : []),
+      ...(turn.isCut ? [texts.answer.cut] : []),
+    ]
     const rows: Node[] = lines.map((line) => element('p', { class: 'note' }, line))
     if (turn.state === 'stopped')
       rows.push(element('p', { class: 'note' }, turn.segments.length > 0 ? texts.answer.stopped : texts.answer.nothing))

@@ -29,6 +29,8 @@ export interface Turn {
   /** Sentences about what the run did to fit or to recover. */
   readonly notes: readonly string[]
   readonly state: 'running' | 'done' | 'stopped' | 'failed'
+  /** Whether the text ends because it may not be longer. */
+  readonly isCut?: boolean
   readonly error?: ErrorInfo
   readonly modelId: string
   /** Whether the answer, apart from a draft, is the documents' own words. */
@@ -102,7 +104,12 @@ export function applyPart(turn: Turn, part: StreamPart): Turn {
     case 'finish': {
       const { reason, error } = part.finish
       const state = reason === 'aborted' ? 'stopped' : reason === 'error' ? 'failed' : 'done'
-      return { ...turn, state, ...(state === 'failed' && error && { error }) }
+      return {
+        ...turn,
+        state,
+        ...(reason === 'length' && { isCut: true }),
+        ...(state === 'failed' && error && { error }),
+      }
     }
     default:
       return turn

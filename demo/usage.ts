@@ -4,6 +4,8 @@ import { texts } from './texts.js'
 export interface UsageNumbers {
   readonly total: number
   readonly modelBytes: number
+  /** False when the browser refuses to keep documents. */
+  readonly isKept: boolean
   /** Name and bytes of each kind that takes any room. */
   readonly kinds: readonly (readonly [string, number])[]
 }
@@ -31,7 +33,7 @@ export function createUsage(options: {
       const kinds = (Object.keys(texts.documents.usageKinds) as (keyof typeof texts.documents.usageKinds)[])
         .map((kind) => [texts.documents.usageKinds[kind], usage[kind]] as const)
         .filter(([, bytes]) => bytes > 0)
-      latest = { total: usage.total, modelBytes: usage.models, kinds }
+      latest = { total: usage.total, modelBytes: usage.models, isKept: usage.persistent, kinds }
     } catch {
       latest = undefined
     }

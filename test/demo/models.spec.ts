@@ -51,3 +51,63 @@ test('SmolLM2: loads with its bytes, can be cancelled, writes a draft that is la
   await expect(row).toContainText(/10\d MB to download/, { timeout: 60_000 })
   await expect(dialog.getByRole('listitem').filter({ hasText: 'Quotes only' })).toContainText('In use')
 })
+
+test('a download that loses its connection says so in place, and goes on when asked', async ({ page, context }) => {
+  test.skip(modelsFolder === undefined, 'ALCOVE_MODELS_DIR names no folder of models')
+  test.setTimeout(300_000)
+  const demo = await openDemo(page)
+  await expect(demo.readiness).toContainText('found by words and meaning', { timeout: 60_000 })
+  await demo.models.click()
+  const row = page
+    .getByRole('dialog', { name: 'What answers' })
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('heading', { name: 'SmolLM2 135M', exact: true }) })
+  await row.getByRole('button', { name: /^Download/ }).click()
+  await expect(row.locator('.model__numbers')).toContainText(/[1-9]\d? of 10\d MB/)
+  await context.setOffline(true)
+  await expect(row.getByRole('alert')).toContainText('The connection was lost')
+  await context.setOffline(false)
+  await row.getByRole('button', { name: 'Try again: SmolLM2 135M' }).click()
+  await expect(row).toContainText('In use', { timeout: 180_000 })
+})
+
+test('without the embedding model it says so, answers by words, and offers to try again', async ({ page, context }) => {
+  await context.route('**/models/**', (route) => route.abort())
+  await context.route('https://huggingface.co/**', (route) => route.abort())
+  const demo = await openDemo(page)
+  await expect(demo.readiness).toContainText('found by their words · MiniLM could not be loaded', { timeout: 60_000 })
+  await expect(demo.readiness.getByRole('button', { name: 'Try again' })).toBeVisible()
+  await expect(await ask(page, 'How long can a visitor borrow a study laptop?')).toContainText('four hours')
+  await context.unrouteAll()
+  if (modelsFolder === undefined) return
+  await demo.readiness.getByRole('button', { name: 'Try again' }).click()
+  await expect(demo.readiness).toContainText('found by words and meaning', { timeout: 60_000 })
+})
+
+test('a person who asked the browser to save data is asked before the embedding model is fetched', async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator, 'connection', { value: { saveData: true } }))
+  const demo = await openDemo(page)
+  await expect(demo.readiness).toContainText('found by their words')
+  const load = demo.readiness.getByRole('button', { name: /Find by meaning too/ })
+  await expect(load).toBeVisible()
+  if (modelsFolder === undefined) return
+  await load.click()
+  await expect(demo.readiness).toContainText('found by words and meaning', { timeout: 60_000 })
+})
+
+test('a worker that dies is no end: the next question is answered', async ({ page }) => {
+  const demo = await openDemo(page)
+  await ask(page, 'Where is story time?')
+  const worker = page.workers().find((one) => one.url().includes('retrieval.worker'))
+  expect(worker).toBeDefined()
+  await worker?.evaluate(() => self.close())
+  await demo.question.fill('How long can a visitor borrow a study laptop?')
+  await demo.question.press('Enter')
+  const answer = demo.answers.last()
+  await expect(answer.getByRole('button', { name: 'Ask again' }).first()).toBeVisible({ timeout: 60_000 })
+  if (await answer.getByRole('alert').isVisible()) {
+    await expect(answer.getByRole('alert')).toContainText('Your documents and this conversation are safe')
+    await answer.getByRole('alert').getByRole('button', { name: 'Ask again' }).click()
+  }
+  await expect(demo.answers.last()).toContainText('four hours')
+})
