@@ -52,11 +52,27 @@ const inlineFiles = {
   },
 }
 
-/** The page's entries. Not mangled: a consumer's bundler looks for the name `Worker`. */
+/** A consumer's bundler looks for the name `Worker`: what starts workers keeps its names. */
+const readable = { compress: true, mangle: false, codegen: true }
+
+const keepPackageWorkers = {
+  name: 'keep-package-workers',
+  resolveId: (id, importer) =>
+    importer && id.endsWith('/package-workers.js') ? { id: './package-workers.js', external: true } : undefined,
+}
+
+/** The page's entries. */
 const page = {
   ...common,
   input: { index: 'src/index.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
-  output: { ...output, minify: { compress: true, mangle: false, codegen: true }, dir: 'dist' },
+  plugins: [keepPackageWorkers],
+  output: { ...output, minify: true, dir: 'dist' },
+}
+
+const packageWorkers = {
+  ...common,
+  input: { 'package-workers': 'src/package-workers.ts' },
+  output: { ...output, minify: readable, dir: 'dist' },
 }
 
 /** Workers that start no worker of their own. */
@@ -74,7 +90,7 @@ const retrievalWorker = {
   plugins: [copyAssets],
   output: {
     ...output,
-    minify: { compress: true, mangle: false, codegen: true },
+    minify: readable,
     dir: 'dist/workers',
     chunkFileNames: 'retrieval-[name]-[hash].js',
   },
@@ -115,4 +131,4 @@ export const script = {
   },
 }
 
-export default [page, ...leafWorkers, retrievalWorker, ...engines]
+export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines]

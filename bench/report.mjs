@@ -12,6 +12,9 @@ function round(value) {
   return String(Number(value.toPrecision(size >= 10 ? 3 : 2)))
 }
 
+/** A ratio: three digits near 1, where the third one matters. @param {number} ratio */
+const formatRatio = (ratio) => `${ratio >= 0.1 && ratio < 10 ? Number(ratio.toPrecision(3)) : round(ratio)} ×`
+
 /** @param {number} bytes */
 function formatBytes(bytes) {
   if (Math.abs(bytes) >= 1e6) return `${(bytes / 1e6).toFixed(2)} MB`
@@ -30,7 +33,7 @@ export function format(value, unit) {
 /** @param {{ goal: { on: string, most?: number, least?: number, met: boolean }, unit: string }} figure */
 function formatGoal({ goal, unit }) {
   const bound = goal.most ?? goal.least ?? 0
-  const value = goal.on === 'ratio' ? `${round(bound)} × baseline` : format(bound, unit)
+  const value = goal.on === 'ratio' ? `${formatRatio(bound)} baseline` : format(bound, unit)
   const on = goal.on === 'value' || goal.on === 'ratio' ? '' : `${goal.on} `
   return `${goal.met ? '✓' : '✗'} ${on}${goal.most === undefined ? '≥' : '≤'} ${value}`
 }
@@ -40,7 +43,7 @@ function formatRow(figure) {
   const spread = figure.p95 === undefined ? '' : ` (p95 ${format(figure.p95, figure.unit)})`
   const baselines = (figure.baselines ?? []).map(
     (/** @type {any} */ { what, value, ratio, quoted }) =>
-      `${what}${quoted ? ' (quoted)' : ''}: ${format(value, figure.unit)}, ${round(ratio)} ×`,
+      `${what}${quoted ? ' (quoted)' : ''}: ${format(value, figure.unit)}, ${formatRatio(ratio)}`,
   )
   const goal = figure.goal ? formatGoal(figure) : ''
   return `| ${figure.what} | ${format(figure.value, figure.unit)}${spread} | ${baselines.join('; ')} | ${goal} |`

@@ -5,16 +5,18 @@ import { texts } from './texts.js'
 /** The embedding model that the page loads by itself once documents are there. */
 export const EMBEDDING_ID = 'transformers:all-MiniLM-L6-v2'
 
-/** What may be fetched unasked: the embedding model, and nothing larger. */
-const UNASKED_BYTES = 30_000_000
-
 export interface Client {
   readonly alcove: Alcove
   /** The one corpus of this page; opened at the first call, and again after it could not be. */
   corpus(): Promise<Corpus>
 }
 
-const confirmDownload: NonNullable<AlcoveOptions['confirmDownload']> = ({ title, bytes, licence }) =>
+/**
+ * Nothing is fetched unasked by the library. The embedding model is the page's own matter: it loads it by `models.use` once there
+ * are documents, unless the person asked to save data or deleted it; any other model is the person's.
+ */
+const confirmDownload: NonNullable<AlcoveOptions['confirmDownload']> = async ({ id, title, bytes, licence }) =>
+  id !== EMBEDDING_ID &&
   askToConfirm({
     title: texts.consent.title(title),
     content: [texts.consent.sentence(bytes, licence)],
@@ -28,7 +30,7 @@ export function openClient(): Client {
     embedder: 'auto',
     modelBaseUrl: './models/',
     workerBaseUrl: './workers/',
-    maxDownloadBytes: UNASKED_BYTES,
+    maxDownloadBytes: 0,
     confirmDownload,
     storage: { name: 'alcove-demo' },
   })

@@ -49,6 +49,7 @@ export const QUOTES = 'extractive'
 export function createModels({ alcove, onChange, onChosen, onEmbedding, ...options }: ModelsOptions): Models {
   let rows: readonly ModelListing[] | undefined
   let listing: Promise<void> | undefined
+  let next: Promise<void> | undefined
   let listError = false
   let chosen = QUOTES
   let embeddingLoaded = false
@@ -63,7 +64,6 @@ export function createModels({ alcove, onChange, onChosen, onEmbedding, ...optio
     } catch {
       listError = true
     } finally {
-      listing = undefined
       onChange()
     }
   }
@@ -117,9 +117,20 @@ export function createModels({ alcove, onChange, onChosen, onEmbedding, ...optio
     }
   }
 
+  /** One list at a time, and none that began before the question. */
   function list(): Promise<void> {
-    listing ??= readList()
-    return listing
+    const current = listing
+    if (!current) {
+      listing = readList().finally(() => {
+        listing = undefined
+      })
+      return listing
+    }
+    next ??= current.then(() => {
+      next = undefined
+      return list()
+    })
+    return next
   }
 
   async function takeChosen(id: string | undefined): Promise<void> {

@@ -170,6 +170,9 @@ function finish(figure) {
   return { ...finished, goal: { ...goal, met: value <= (goal.most ?? value) && value >= (goal.least ?? value) } }
 }
 
+/** Processes that wanted a core before this command began: when not well below the number of cores, its times are worth nothing. */
+const loadBefore = Number(loadavg()[0]?.toFixed(2))
+
 /** @param {import('@playwright/test').Browser} browser */
 function describeMachine(browser) {
   return {
@@ -179,8 +182,7 @@ function describeMachine(browser) {
     platform: `${process.platform} ${process.arch}`,
     browser: `Chromium ${browser.version()}`,
     node: process.version,
-    /** Processes that wanted a core before the benchmark began: well below the number of cores, or do not trust the times. */
-    loadBefore: Number(loadavg()[0]?.toFixed(2)),
+    loadBefore,
   }
 }
 
@@ -195,8 +197,12 @@ function store(folder, { name }, { what, report }, machine, quick) {
     ...report,
     figures: report.figures.map(finish),
   }
+  // Where nothing could be measured, what an earlier run has stored stays.
+  if (result.figures.length === 0) return result
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
+  const shorten = (/** @type {string} */ _key, /** @type {unknown} */ value) =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, shorten, 2)}\n`)
   return result
 }
 

@@ -1,6 +1,7 @@
-// Builds the library into dist/, the demo into demo/dist/ and the browser tests' pages into .alcove/pages/.
+// Builds the library into dist/, the demo into demo/dist/ and, unless told `--without-tests`, the browser tests' pages into .alcove/pages/.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { ensurePackages, root, run } from './setup.mjs'
 
 async function bundle() {
@@ -23,12 +24,15 @@ async function step(what, args) {
 }
 
 async function main() {
+  const { values } = parseArgs({ options: { 'without-tests': { type: 'boolean', default: false } } })
   await ensurePackages()
   const started = Date.now()
   await bundle()
   await step('the declarations', ['tsc', '-p', 'tsconfig.build.json'])
   await step('the demo', ['vite', 'build', '--config', 'demo/vite.config.ts', '--logLevel', 'warn'])
-  await step("the tests' pages", ['vite', 'build', '--config', 'test/browser/vite.config.ts', '--logLevel', 'warn'])
+  if (!values['without-tests']) {
+    await step("the tests' pages", ['vite', 'build', '--config', 'test/browser/vite.config.ts', '--logLevel', 'warn'])
+  }
   console.log(`Built in ${((Date.now() - started) / 1000).toFixed(1)} s.`)
 }
 

@@ -23,7 +23,7 @@ async function ensureBuild() {
   const sources = ['src', 'workers', 'demo', 'vite.config.ts', 'package.json'].map((name) => join(root, name))
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...sources.map(newestChange))) return
   console.log('Building …')
-  const code = await run('node', ['scripts/build.mjs'])
+  const code = await run('node', ['scripts/build.mjs', '--without-tests'])
   if (code !== 0) throw new Error(`the build ended with ${code}: the lines above say why.`)
 }
 
@@ -55,7 +55,7 @@ async function main() {
   )
   console.log(`\n  Alcove's demo is at ${site.url}\n  Stop it with Ctrl+C.\n`)
   const { ensureModels } = await import('./models.mjs')
-  const { missing } = await ensureModels({ directory: own, log: console.log })
+  const { missing } = await ensureModels({ directory: own, log: (line) => console.log(line) })
   if (missing.length > 0)
     console.log('The demo works without them: it searches by keyword and quotes from your documents.')
 }

@@ -31,7 +31,7 @@ async function suite(name, args, env, report, read) {
 async function findModels() {
   const { ensureModels } = await import('./models.mjs')
   const directory = join(root, 'models')
-  const { missing } = await ensureModels({ directory, log: console.log })
+  const { missing } = await ensureModels({ directory, log: (line) => console.log(line) })
   for (const { name, reason } of missing) console.log(`Model checks of ${name} do not run: ${reason}`)
   process.env.ALCOVE_MODELS_DIR ??= directory
 }

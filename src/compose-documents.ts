@@ -11,6 +11,7 @@ import type { StatusPart } from './protocol/stream-part.js'
 import { createAddRun } from './retrieval/add-run.js'
 import type { RetrievalApi } from './retrieval/serve-corpus.js'
 import { createWorkerCorpora, type WorkerCorpora } from './retrieval/worker-corpus.js'
+import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
 import { abortable } from './runtime/abort.js'
 import type { Settings } from './settings.js'
@@ -52,7 +53,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   const { embedder: configured } = settings
   const host = createWorkerHost<RetrievalApi>({
     name: 'alcove-retrieval',
-    open: () => openRetrievalWorker(settings.workerBaseUrl),
+    open: () => openRetrievalWorker(settings.workerBaseUrl, { openWorker, startWorker }),
   })
   const object: EmbeddingModel | undefined = typeof configured === 'string' ? undefined : configured
   const corpora = createWorkerCorpora({ host, storageName: settings.storageName, embedder: object, onWarning })

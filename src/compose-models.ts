@@ -9,6 +9,7 @@ import { createWorkerModel, inspectModel, removeModel } from './engines/worker-m
 import { openLlmWorker } from './package-workers.js'
 import type { AlcoveError } from './protocol/error.js'
 import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
+import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
@@ -42,7 +43,10 @@ export interface ModelsOptions {
 }
 
 export function composeModels({ settings, sources, onWarning, inspectEmbedder }: ModelsOptions): Models {
-  const host = createWorkerHost<LlmApi>({ name: 'alcove-llm', open: () => openLlmWorker(settings.workerBaseUrl) })
+  const host = createWorkerHost<LlmApi>({
+    name: 'alcove-llm',
+    open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
+  })
   let profile: Promise<DeviceProfile> | undefined
   let consent: Promise<Consent> | undefined
   let answers: TieredCache<CachedAnswer> | undefined

@@ -5,9 +5,9 @@ import { parseDocument } from '../../src/retrieval/parse/parse.js'
 import { createWorkerCorpora } from '../../src/retrieval/worker-corpus.js'
 import { openIdbStore } from '../../src/store/idb-store.js'
 import { createMemoryStore, type Store } from '../../src/store/store.js'
+import { type CorpusContext, corpusContract } from '../../src/testing-contracts.js'
 import { fakeEmbedder } from '../unit/retrieval/fake-embedder.js'
 import { createFakeRetrieval } from '../unit/retrieval/fake-worker.js'
-import { type CorpusContext, testCorpus } from './corpus.js'
 
 let databases = 0
 
@@ -39,20 +39,16 @@ function createBehindWorker(stores: Map<string, Store>): CorpusContext {
 }
 
 describe('in this thread, in memory', () => {
-  testCorpus({ test, expect, create: async () => createInThread(createMemoryStore()) })
+  corpusContract({ test, expect }, async () => createInThread(createMemoryStore()))
 })
 
 describe('in this thread, in IndexedDB', () => {
-  testCorpus({
-    test,
-    expect,
-    async create() {
-      databases += 1
-      return createInThread(await openIdbStore(`contract-corpus-${databases}`))
-    },
+  corpusContract({ test, expect }, async () => {
+    databases += 1
+    return createInThread(await openIdbStore(`contract-corpus-${databases}`))
   })
 })
 
 describe('behind a worker', () => {
-  testCorpus({ test, expect, create: async () => createBehindWorker(new Map()) })
+  corpusContract({ test, expect }, async () => createBehindWorker(new Map()))
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
 import { createVectorIndex } from '../../src/retrieval/vector-index.js'
-import { testVectorIndex } from './vector-index.js'
+import { vectorIndexContract } from '../../src/testing-contracts.js'
 
-testVectorIndex({ test, expect, create: createVectorIndex })
+vectorIndexContract({ test, expect }, createVectorIndex)

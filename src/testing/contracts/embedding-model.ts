@@ -1,10 +1,16 @@
-import { isAlcoveError } from '../../protocol/error.js'
 import type { EmbeddingModel } from '../../protocol/model.js'
+import { codeOf } from './outcome.js'
 import type { TestRunner } from './test-runner.js'
 
-/** What every embedding model must do. */
+/** What every embedding model must do. `create` gives a new model, or one that other tests have used. */
 export function embeddingModelContract({ test, expect }: TestRunner, create: () => Promise<EmbeddingModel>): void {
-  const texts = ['The ship sails on the sea.', 'A ship at sea.', 'Invoices are due in thirty days.', 'é 海 🙂', '']
+  const texts = Object.freeze([
+    'The ship sails on the sea.',
+    'A ship at sea.',
+    'Invoices are due in thirty days.',
+    'é 海 🙂',
+    '',
+  ])
 
   test('gives one vector of length 1 for each text, in order', async () => {
     const model = await create()
@@ -38,11 +44,11 @@ export function embeddingModelContract({ test, expect }: TestRunner, create: () 
 
   test('heeds its signal', async () => {
     const model = await create()
-    const code = await model.embed(texts, { signal: AbortSignal.abort() }).then(
-      () => 'no error',
-      (error) => (isAlcoveError(error) ? error.code : String(error)),
-    )
-    expect(code).toBe('aborted')
+    expect(await codeOf(model.embed(texts, { signal: AbortSignal.abort() }))).toBe('aborted')
+    const controller = new AbortController()
+    const embedding = model.embed(texts, { signal: controller.signal })
+    controller.abort()
+    expect(await codeOf(embedding)).toBe('aborted')
     expect((await model.embed([texts[0] ?? ''])).length).toBe(1)
   })
 

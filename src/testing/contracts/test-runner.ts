@@ -1,11 +1,15 @@
 /** What a contract suite needs of an assertion: the part of `expect` that vitest, jest and Playwright share. */
 export interface Assertion {
+  readonly not: Assertion
   toBe(expected: unknown): void
   toEqual(expected: unknown): void
   toMatchObject(expected: object): void
+  toBeUndefined(): void
+  toHaveLength(expected: number): void
   toBeGreaterThan(expected: number): void
   toBeGreaterThanOrEqual(expected: number): void
   toBeLessThanOrEqual(expected: number): void
+  toBeCloseTo(expected: number, digits?: number): void
   toContain(expected: unknown): void
 }
 
