@@ -1,10 +1,11 @@
+import type { CorpusOpenOptions } from './client.js'
 import type { Consent } from './engines/consent.js'
 import type { ModelInspection } from './engines/engine.js'
 import type { Refusal } from './engines/ladder.js'
 import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/model-spec.js'
 import { createSharedTask, type SharedTask } from './engines/shared-task.js'
 import { openRetrievalWorker } from './package-workers.js'
-import type { Corpus, CorpusOptions } from './protocol/corpus.js'
+import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from './protocol/error.js'
 import type { EmbeddingModel, LoadOptions } from './protocol/model.js'
 import type { StatusPart } from './protocol/stream-part.js'
@@ -15,14 +16,6 @@ import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
 import { abortable } from './runtime/abort.js'
 import type { Settings } from './settings.js'
-
-export interface CorpusOpenOptions extends CorpusOptions {
-  /**
-   * `wait`: adding and searching wait until the embedding model is there or was refused. `background`: they go on by keyword, and
-   * vectors follow when the model is there. @default 'wait'
-   */
-  readonly vectors?: 'wait' | 'background' | undefined
-}
 
 /** Documents and their embedding model, as the client uses them. */
 export interface Documents {

@@ -1,74 +1,12 @@
-import { type CorpusOpenOptions, composeDocuments, type Documents } from './compose-documents.js'
+import type { Core, Health, StorageApi } from './client.js'
+import { composeDocuments, type Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
 import type { LadderReport } from './engines/ladder.js'
-import type { Availability, ChatTask, ModelListing } from './engines/model-registry.js'
 import type { ModelSources } from './engines/model-spec.js'
-import type { Corpus } from './protocol/corpus.js'
 import type { AlcoveError } from './protocol/error.js'
-import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
-import type { WorkerState } from './rpc/worker-host.js'
+import type { LoadOptions, ModelTask } from './protocol/model.js'
 import type { Settings } from './settings.js'
 import { requestPersistence, storageEstimate } from './store/quota.js'
-
-export type { CorpusOpenOptions } from './compose-documents.js'
-
-/** The models that can be used here. */
-export interface ModelsApi {
-  /** All recommended and configured models: state, bytes, where they run, and why one is refused. */
-  list(): Promise<ModelListing[]>
-  /** Loads a model and takes it for a task from now on. The call counts as consent to its download. */
-  use(task: ModelTask, id: string, options?: LoadOptions): Promise<void>
-  /** Unloads a model and deletes its files from this device. */
-  delete(id: string): Promise<void>
-}
-
-export type StorageKind = 'answers' | 'embeddings' | 'corpora' | 'sessions' | 'models'
-
-/** What is kept on this device, in bytes. */
-export interface StorageUsage extends Readonly<Record<StorageKind, number>> {
-  readonly total: number
-  /** What this origin may use; undefined where the browser does not say. */
-  readonly quotaBytes: number | undefined
-  /** Whether documents outlast the page. */
-  readonly persistent: boolean
-}
-
-export interface StorageApi {
-  usage(): Promise<StorageUsage>
-  /** Deletes all of one kind, for good. */
-  clear(kind: StorageKind): Promise<void>
-}
-
-export interface WorkerHealth {
-  readonly state: WorkerState
-  /** How often it was started anew after a death. */
-  readonly restarts: number
-}
-
-/** What lives, and what went wrong without stopping anything. */
-export interface Health {
-  readonly workers: { readonly llm: WorkerHealth; readonly retrieval: WorkerHealth }
-  readonly models: LadderReport['chosen']
-  /** Problems that were worked around, oldest first, such as storage that cannot be used. */
-  readonly warnings: readonly { readonly code: string; readonly message: string }[]
-}
-
-/** What a client is made of. */
-export interface Core {
-  resolveModel(
-    model: string | ChatModel | undefined,
-    task: ModelTask,
-    options: LoadOptions & { readonly cache?: boolean | undefined },
-  ): Promise<ChatModel>
-  openCorpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
-  readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
-  readonly models: ModelsApi
-  readonly storage: StorageApi
-  load(options?: LoadOptions): Promise<LadderReport>
-  availability(): Promise<Availability>
-  health(): Promise<Health>
-  close(): Promise<void>
-}
 
 /** Names of the caches that engines keep files in besides ours. */
 const ENGINE_CACHES = ['webllm/model', 'webllm/config', 'webllm/wasm']
@@ -114,7 +52,7 @@ export async function compose(settings: Settings): Promise<Core> {
 
   async function use(task: ModelTask, id: string, options?: LoadOptions): Promise<void> {
     if (task === 'embedding') await documents.useEmbedder(id, options)
-    else await models.registry.use(task satisfies ChatTask, id, options)
+    else await models.registry.use(task, id, options)
   }
 
   return {
@@ -132,7 +70,7 @@ export async function compose(settings: Settings): Promise<Core> {
     storage: composeStorage(models, documents, sources.cacheName),
     load,
     availability: () => models.registry.availability('chat'),
-    async health() {
+    async health(): Promise<Health> {
       const { host } = documents
       return {
         workers: {

@@ -11,7 +11,15 @@ export type {
   StepState,
 } from './agents/options.js'
 export type { AgentRun } from './agents/run.js'
-export type { CorpusOpenOptions, Health, ModelsApi, StorageApi, StorageKind, StorageUsage } from './compose.js'
+export type {
+  CorpusOpenOptions,
+  Health,
+  ModelsApi,
+  StorageApi,
+  StorageKind,
+  StorageUsage,
+  WorkerHealth,
+} from './client.js'
 export type { Alcove, ClientAgentOptions } from './create-alcove.js'
 export { createAlcove } from './create-alcove.js'
 export type { DownloadRequest } from './engines/consent.js'

@@ -1,0 +1,72 @@
+// What a client offers besides agents, as types: the public face of what `compose.ts` wires together.
+import type { LadderReport } from './engines/ladder.js'
+import type { Availability, ModelListing } from './engines/model-registry.js'
+import type { Corpus, CorpusOptions } from './protocol/corpus.js'
+import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
+
+export interface CorpusOpenOptions extends CorpusOptions {
+  /**
+   * `wait`: adding and searching wait until the embedding model is there or was refused. `background`: they go on by keyword, and
+   * vectors follow when the model is there. @default 'wait'
+   */
+  readonly vectors?: 'wait' | 'background' | undefined
+}
+
+/** The models that can be used here. */
+export interface ModelsApi {
+  /** All recommended and configured models: state, bytes, where they run, and why one is refused. */
+  list(): Promise<ModelListing[]>
+  /** Loads a model and takes it for a task from now on. The call counts as consent to its download. */
+  use(task: ModelTask, id: string, options?: LoadOptions): Promise<void>
+  /** Unloads a model and deletes its files from this device. */
+  delete(id: string): Promise<void>
+}
+
+export type StorageKind = 'answers' | 'embeddings' | 'corpora' | 'sessions' | 'models'
+
+/** What is kept on this device, in bytes. */
+export interface StorageUsage extends Readonly<Record<StorageKind, number>> {
+  readonly total: number
+  /** What this origin may use; undefined where the browser does not say. */
+  readonly quotaBytes: number | undefined
+  /** Whether documents outlast the page. */
+  readonly persistent: boolean
+}
+
+export interface StorageApi {
+  usage(): Promise<StorageUsage>
+  /** Deletes all of one kind, for good. */
+  clear(kind: StorageKind): Promise<void>
+}
+
+export interface WorkerHealth {
+  /** `idle`: it starts with the next call. */
+  readonly state: 'idle' | 'starting' | 'ready' | 'closed'
+  /** How often it was started anew after a death. */
+  readonly restarts: number
+}
+
+/** What lives, and what went wrong without stopping anything. */
+export interface Health {
+  readonly workers: { readonly llm: WorkerHealth; readonly retrieval: WorkerHealth }
+  readonly models: LadderReport['chosen']
+  /** Problems that were worked around, oldest first, such as storage that cannot be used. */
+  readonly warnings: readonly { readonly code: string; readonly message: string }[]
+}
+
+/** What a client is made of. */
+export interface Core {
+  resolveModel(
+    model: string | ChatModel | undefined,
+    task: ModelTask,
+    options: LoadOptions & { readonly cache?: boolean | undefined },
+  ): Promise<ChatModel>
+  openCorpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
+  readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
+  readonly models: ModelsApi
+  readonly storage: StorageApi
+  load(options?: LoadOptions): Promise<LadderReport>
+  availability(): Promise<Availability>
+  health(): Promise<Health>
+  close(): Promise<void>
+}
