@@ -132,7 +132,7 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
       if (settings.cache) await answerCache(settings.cache).clear()
     },
     async close() {
-      await registry.dispose()
+      // Ending the worker frees its models, also one that is busy and would let a dispose wait.
       await answers?.close()
       await host.close()
     },
