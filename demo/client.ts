@@ -29,7 +29,6 @@ export function openClient(): Client {
     model: 'extractive',
     embedder: 'auto',
     modelBaseUrl: './models/',
-    workerBaseUrl: './workers/',
     maxDownloadBytes: 0,
     confirmDownload,
     storage: { name: 'alcove-demo' },

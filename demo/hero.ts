@@ -33,7 +33,7 @@ export function createHero({ onExample, onAddSamples }: HeroOptions): Hero {
   const withSamples = element(
     'div',
     {},
-    element('h2', { class: 'hero__label' }, texts.hero.tryOne),
+    element('h3', { class: 'hero__label' }, texts.hero.tryOne),
     element('ul', { class: 'examples' }, ...examples),
   )
   const without = element(
@@ -46,7 +46,7 @@ export function createHero({ onExample, onAddSamples }: HeroOptions): Hero {
     'div',
     { class: 'hero' },
     arch(),
-    element('h1', {}, texts.hero.title),
+    element('h2', { class: 'hero__title' }, texts.hero.title),
     element('p', { class: 'hero__sentence' }, icon('verified'), element('span', {}, texts.hero.sentence)),
     withSamples,
     without,

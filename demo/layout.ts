@@ -75,7 +75,7 @@ export function createLayout(options: LayoutOptions): Layout {
     { class: 'topbar' },
     skip,
     documentsButton,
-    element('div', { class: 'brand' }, arch(), element('span', {}, texts.name)),
+    element('h1', { class: 'brand' }, arch(), element('span', {}, texts.name)),
     modelButton,
     more,
     list,

@@ -23,8 +23,8 @@ import { openState } from './state.js'
 import { texts } from './texts.js'
 import { createUsage, type UsageNumbers } from './usage.js'
 
-const INSTRUCTIONS =
-  'Answer from the documents. Be short. When the documents do not say, say that they do not. Answer in the language of the question.'
+const INSTRUCTIONS = 'Be short. Answer in the language of the question.'
+const DOCUMENT_INSTRUCTIONS = 'Answer from the documents. When the documents do not say, say that they do not.'
 
 /** How long a question waits for documents that are just being read, in milliseconds. */
 const READING_PATIENCE_MS = 8000
@@ -63,10 +63,12 @@ const conversation = createConversation({
     const { alcove } = await opened
     await listed
     await documents.settled(READING_PATIENCE_MS, signal)
-    return alcove.agent({ instructions: INSTRUCTIONS, corpus: await corpus() })
+    return hasDocuments()
+      ? alcove.agent({ instructions: `${DOCUMENT_INSTRUCTIONS} ${INSTRUCTIONS}`, corpus: await corpus() })
+      : alcove.agent({ instructions: INSTRUCTIONS })
   },
   modelId: () => models.chosen(),
-  isQuoting: (id) => models.isQuoting(id),
+  isQuoting: (id) => hasDocuments() && models.isQuoting(id),
   nameModel: (id) => models.title(id),
   openSource: (turn, place, opener) => sources.openCitation(turn, place, opener),
   chooseModel: picker.open,
@@ -104,8 +106,12 @@ const panel = createDocumentsPanel({
   onChooseFolder: () => intake.chooseFolder(),
   onPaste: () => openPasteDialog((text, name) => documents.add([textDocument(text, name)])),
   async onRemove(row) {
-    await documents.remove(row.key)
-    announcer.say(texts.documents.removed(row.title))
+    const removed = await documents.remove(row.key).then(
+      () => true,
+      () => false,
+    )
+    if (!removed) panel.showNote(texts.documents.notRemoved(row.title))
+    announcer.say((removed ? texts.documents.removed : texts.documents.notRemoved)(row.title))
     usage.refresh()
   },
   onRetry: (row) => documents.retry(row.key),
@@ -133,6 +139,7 @@ const readiness = createReadiness({
   models,
   documents,
   embeddingId: EMBEDDING_ID,
+  chooseModel: picker.open,
   mayLoad: () => state.current.findByMeaning && !savesData(),
   show: (sentence, way) => showReadiness(composer.line, sentence, way),
 })
@@ -149,6 +156,10 @@ const documentsSheet = createSheet({
   rest: [layout.header, layout.main],
   onClose: closeDocuments,
 })
+
+function hasDocuments(): boolean {
+  return documents.rows().some((row) => row.state !== 'failed')
+}
 
 function closeDocuments(): void {
   if (!documentsSheet.isOpen) return
@@ -214,6 +225,12 @@ async function openDocuments(): Promise<void> {
   usage.refresh()
 }
 
+/** Safari has no idle callbacks yet. */
+function whenIdle(act: () => void): void {
+  if ('requestIdleCallback' in window) requestIdleCallback(act)
+  else setTimeout(act, 500)
+}
+
 async function start(): Promise<void> {
   layout.scroller.append(hero.root, conversation.root)
   layout.main.append(composer.root)
@@ -232,7 +249,7 @@ async function start(): Promise<void> {
   await serveOffline()
   resolveOpened(openClient())
   await openDocuments()
-  requestIdleCallback(warmMarkdown)
+  whenIdle(warmMarkdown)
 }
 
 void start()

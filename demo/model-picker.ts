@@ -92,7 +92,9 @@ export function createModelPicker({ models, announcer }: ModelPickerOptions): Mo
       body.replaceChildren(line)
       return
     }
-    const usable = rows.filter((row) => row.state !== 'unavailable')
+    const loads = new Set(models.loads().map((load) => load.id))
+    // A model whose load was cut off stays where the person started it, with its way on.
+    const usable = rows.filter((row) => row.state !== 'unavailable' || loads.has(row.id))
     const chat = usable
       .filter((row) => row.kind === 'chat')
       .sort((one, other) => Number(other.id === QUOTES) - Number(one.id === QUOTES))
@@ -104,10 +106,14 @@ export function createModelPicker({ models, announcer }: ModelPickerOptions): Mo
       ),
       ...section(
         texts.models.notHere,
-        rows.filter((row) => row.state === 'unavailable'),
+        rows.filter((row) => !usable.includes(row)),
       ),
     ])
   }
+
+  window.addEventListener('online', () => {
+    if (root.open) void models.list()
+  })
 
   return {
     root,
@@ -163,12 +169,12 @@ function fillRow(root: HTMLElement, row: ModelListing, { load, inUse, take, mode
   const actions: Node[] = []
   if (loading) actions.push(action(words.cancel, () => models.cancel(row.id)))
   else if (inUse) actions.push(element('span', { class: 'model__in-use' }, icon('check'), words.inUse))
-  else if (row.state !== 'unavailable')
+  else if (row.state !== 'unavailable' || load)
     actions.push(action(load?.error ? words.retry : label, take, 'button button--small button--primary'))
   if (!loading && row.bytes === 0 && row.id !== QUOTES)
     actions.push(action(words.remove, () => void models.remove(row.id), 'button button--small button--quiet'))
   root.classList.toggle('model--in-use', inUse)
-  root.classList.toggle('model--refused', row.state === 'unavailable')
+  root.classList.toggle('model--refused', row.state === 'unavailable' && !load)
   root.replaceChildren(
     element(
       'div',
@@ -176,7 +182,7 @@ function fillRow(root: HTMLElement, row: ModelListing, { load, inUse, take, mode
       element('h4', {}, title),
       goodFor !== '' && element('p', {}, goodFor),
       element('p', { class: 'model__facts' }, facts(row)),
-      row.refused && element('p', { class: 'model__refused' }, row.refused.reason),
+      row.refused && !load && element('p', { class: 'model__refused' }, row.refused.reason),
     ),
     element('div', { class: 'model__actions' }, ...actions),
     ...(loading

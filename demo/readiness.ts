@@ -14,6 +14,8 @@ export interface ReadinessOptions {
   readonly models: Models
   readonly documents: Documents
   readonly embeddingId: string
+  /** The person wants another model than the one that failed. */
+  readonly chooseModel: () => void
   /** Whether the embedding model may be fetched unasked. */
   readonly mayLoad: () => boolean
   readonly show: (sentence: string, way?: Way) => void
@@ -68,6 +70,12 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     return (models.isQuoting(id) ? words.drafting : words.answering)(models.title(id))
   }
 
+  /** Without documents. */
+  function whoTalks(): string {
+    const id = models.chosen()
+    return id === QUOTES ? words.noDocuments : words.talking(models.title(id))
+  }
+
   /** What is behind the first clause: how passages are found, or what is on its way. */
   function getReady(adding: number): { readonly clause: string; readonly way?: Way } {
     const failed = models.loads().find((one) => one.id === embeddingId)?.error
@@ -75,6 +83,12 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       return {
         clause: `, ${words.byWords} · ${words.loadFailed(models.title(embeddingId))}. ${describeError(failed)}`,
         way,
+      }
+    const failedChat = models.loads().find((one) => one.kind === 'chat' && one.error)
+    if (failedChat?.error)
+      return {
+        clause: ` · ${words.loadFailed(models.title(failedChat.id))}. ${describeError(failedChat.error)}`,
+        way: { label: texts.chooseModel, act: options.chooseModel },
       }
     if (adding > 0) return { clause: ` · ${words.addingToo(adding)}` }
     if (!models.isLoaded('embedding'))
@@ -93,7 +107,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     const rows = options.documents.rows()
     const adding = rows.filter(({ state }) => state !== 'ready' && state !== 'failed').length
     const ready = rows.some(({ state }) => state === 'ready')
-    const first = ready ? whoAnswers() : adding > 0 ? words.adding(adding) : words.noDocuments
+    const first = ready ? whoAnswers() : adding > 0 ? words.adding(adding) : whoTalks()
     const loading = models
       .loads()
       .filter((one) => !one.error)

@@ -68,7 +68,7 @@ export function createSourceOpener(options: SourceOpenerOptions): SourceOpener {
     if (!panel.open) return
     const place = placeToReturn()
     close()
-    if (place) place.focus()
+    if (place?.checkVisibility()) place.focus()
     else options.fallbackFocus()
   }
 

@@ -9,7 +9,6 @@ export const texts = {
     sentence:
       'Alcove reads your files and answers from them inside this browser tab. Nothing you add or ask leaves this device.',
     tryOne: 'Try one of these',
-    tryOneHint: 'The sample documents are already here',
     addSamples: 'Put the sample documents in',
     noDocuments: 'Add a document, or try it with our samples.',
   },
@@ -31,6 +30,7 @@ export const texts = {
   },
   readiness: {
     noDocuments: 'Add a document to ask about',
+    talking: (model: string) => `${model} answers, without documents`,
     adding: (count: number) => `Reading ${formatCount(count, 'document', 'documents')}`,
     addingToo: (count: number) => `reading ${formatCount(count, 'document', 'documents')}`,
     quoting: 'Quoting from your documents',
@@ -39,7 +39,7 @@ export const texts = {
     byMeaning: 'found by words and meaning',
     byWords: 'found by their words',
     embedding: (done: number, total: number) =>
-      `learning what the passages mean, ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`,
+      `learning meanings, ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`,
     loading: (model: string, loaded: number | undefined, total: number | undefined) =>
       loaded === undefined || loaded === total
         ? `getting ${model} ready`
@@ -106,6 +106,7 @@ export const texts = {
     passages: (count: number) => formatCount(count, 'passage', 'passages'),
     ready: (title: string) => `${title} is ready.`,
     failed: (title: string) => `${title} could not be added.`,
+    notRemoved: (title: string) => `${title} could not be removed. Try again.`,
     removed: (title: string) => `${title} was removed.`,
     skipped: (count: number) => `${formatCount(count, 'file', 'files')} of other kinds left out.`,
     usage: (bytes: number) => `${formatBytes(bytes)} on this device`,
@@ -263,8 +264,6 @@ export const texts = {
       ['?', 'This help'],
     ] as readonly (readonly [string, string])[],
     about:
-      'Documents are read, searched and answered from in workers of this page. The only things ever fetched are the page itself and the model files that you agree to.',
+      'Documents are read, searched and answered from in workers of this page. The only things ever fetched are this page and model files, and nothing that you add or ask is ever sent.',
   },
 } as const
-
-export type Texts = typeof texts

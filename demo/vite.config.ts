@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
@@ -7,7 +7,7 @@ import { defineConfig, type Plugin } from 'vite'
 const demo = fileURLToPath(new URL('.', import.meta.url))
 const output = join(demo, 'dist')
 
-/** Files above this size are kept by the service worker when they are first used, not before. */
+/** Files above this size, and character maps of PDFs, are kept by the service worker when they are first used, not before. */
 const SHELL_FILE_BYTES = 200_000
 
 function listFiles(folder: string): string[] {
@@ -15,17 +15,6 @@ function listFiles(folder: string): string[] {
     const path = join(folder, name)
     return statSync(path).isDirectory() ? listFiles(path) : [path]
   })
-}
-
-/** Puts the library's workers beside the page: they find their engines and WebAssembly by name beside themselves. */
-function copyWorkers(): Plugin {
-  return {
-    name: 'alcove-workers',
-    apply: 'build',
-    writeBundle() {
-      cpSync(join(demo, '..', 'dist', 'workers'), join(output, 'workers'), { recursive: true })
-    },
-  }
 }
 
 /** Writes into the built service worker which files make up the page, and a version that changes with any built file. */
@@ -42,10 +31,7 @@ function fillServiceWorker(): Plugin {
       for (const file of files) hash.update(relative(output, file)).update(readFileSync(file))
       const shell = files
         .map((file) => ({ path: `./${relative(output, file).replaceAll('\\', '/')}`, bytes: statSync(file).size }))
-        .filter(
-          ({ bytes, path }) =>
-            bytes < SHELL_FILE_BYTES && path !== './index.html' && !/^\.\/assets\/.*worker/.test(path),
-        )
+        .filter(({ bytes, path }) => bytes < SHELL_FILE_BYTES && path !== './index.html' && !path.includes('cmaps'))
         .map(({ path }) => path)
       const text = readFileSync(worker, 'utf8')
         .replace('__VERSION__', hash.digest('hex').slice(0, 16))
@@ -67,5 +53,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   worker: { format: 'es' },
-  plugins: [copyWorkers(), fillServiceWorker()],
+  plugins: [fillServiceWorker()],
 })

@@ -6,8 +6,8 @@ const SHELL = ['__SHELL__']
 const PREFIX = 'alcove-page-'
 const CACHE = PREFIX + VERSION
 
+// A new version waits until the last page of the old one is closed: until then the old one's files may still be asked for.
 self.addEventListener('install', (event) => {
-  self.skipWaiting()
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)))
 })
 
@@ -28,8 +28,7 @@ self.addEventListener('fetch', (event) => {
   const path = url.pathname.slice(scope.pathname.length)
   if (path.startsWith('models/')) return
   if (request.mode === 'navigate') event.respondWith(fromNetworkFirst(event))
-  else if (path.startsWith('assets/') || path.startsWith('workers/') || SHELL.includes(`./${path}`))
-    event.respondWith(fromCacheFirst(event))
+  else if (path.startsWith('assets/') || SHELL.includes(`./${path}`)) event.respondWith(fromCacheFirst(event))
 })
 
 /** Keeps a copy without holding up the answer. */

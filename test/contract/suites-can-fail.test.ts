@@ -15,6 +15,7 @@ import {
   vectorIndexContract,
 } from '../../src/testing-contracts.js'
 import { fakeEmbedder } from '../unit/retrieval/fake-embedder.js'
+import { expect as browserExpect } from './browser-expect.js'
 import { collectCases } from './collect-cases.js'
 
 /** Names of the cases that fail. */
@@ -75,7 +76,8 @@ const chatMutants: readonly [string, (model: ChatModel) => Partial<ChatModel>][]
         async dispose() {
           isGone = true
         },
-        stream: (request, options) => (isGone ? new ReadableStream() : model.stream(request, options)),
+        stream: (request, options) =>
+          isGone ? new ReadableStream({ start: (controller) => controller.close() }) : model.stream(request, options),
       }
     },
   ],
@@ -178,7 +180,7 @@ const indexMutants: readonly [string, (index: VectorIndex) => Partial<VectorInde
       },
     }),
   ],
-  ['adding and removing', (index) => ({ remove: (ids) => (index.remove(ids.slice(1)), ids.length) })],
+  ['adding and removing', (index) => ({ remove: (ids) => index.remove(ids.slice(1)) + 1 })],
   [
     'finds what comparing',
     (index) => ({
@@ -233,4 +235,35 @@ test('a case that throws something that is no error is told', async () => {
     run('odd', async () => Promise.reject('why'))
   })
   expect(outcomes).toEqual([{ name: 'fine' }, { name: 'odd', error: 'why' }])
+})
+
+test('each assertion that pages use fails when it should, and only then', async () => {
+  const outcomes = await collectCases(browserExpect, ({ test: run, expect: assert }) => {
+    run('right', async () => {
+      assert(1).toBe(1)
+      assert({ a: [1] }).toEqual({ a: [1] })
+      assert({ a: 1, b: 2 }).toMatchObject({ a: 1 })
+      assert(undefined).toBeUndefined()
+      assert([1, 2]).toHaveLength(2)
+      assert(2).toBeGreaterThan(1)
+      assert(1).toBeGreaterThanOrEqual(1)
+      assert(1).toBeLessThanOrEqual(1)
+      assert(0.1 + 0.2).toBeCloseTo(0.3, 6)
+      assert('abc').toContain('b')
+      assert(1).not.toBe(2)
+    })
+    run('toBe', async () => assert(1).toBe(2))
+    run('toEqual', async () => assert({ a: [1] }).toEqual({ a: [2] }))
+    run('toMatchObject', async () => assert({ a: 1 }).toMatchObject({ b: 2 }))
+    run('toBeUndefined', async () => assert(null).toBeUndefined())
+    run('toHaveLength', async () => assert([1]).toHaveLength(2))
+    run('toBeGreaterThan', async () => assert(1).toBeGreaterThan(1))
+    run('toBeGreaterThanOrEqual', async () => assert(0).toBeGreaterThanOrEqual(1))
+    run('toBeLessThanOrEqual', async () => assert(2).toBeLessThanOrEqual(1))
+    run('toBeCloseTo', async () => assert(0.31).toBeCloseTo(0.3, 6))
+    run('toContain', async () => assert(['a']).toContain('b'))
+    run('not', async () => assert(1).not.toBe(1))
+  })
+  expect(outcomes[0]).toEqual({ name: 'right' })
+  expect(outcomes.slice(1).filter(({ error }) => error === undefined)).toEqual([])
 })

@@ -86,7 +86,7 @@ test('a new conversation leaves the documents alone', async ({ page }) => {
   await page.getByRole('button', { name: 'More' }).click()
   await page.getByRole('button', { name: 'New conversation' }).click()
   await expect(demo.answers).toHaveCount(0)
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Ask your documents, in private.' })).toBeVisible()
   await expect(demo.row('Harbour Library')).toHaveCount(1)
 })
 
@@ -140,4 +140,41 @@ test('answers are announced by sentence, politely', async ({ page }) => {
   const said = await log.locator('p').allInnerTexts()
   expect(said).toContain('A visitor can borrow a study laptop for four hours on one day, against a library card.')
   expect(said.at(-1)).toMatch(/End of the answer, with \d+ sources?\./)
+})
+
+test('what a draft says that no document supports is marked, and its numbers lead to the passages', async ({
+  page,
+}) => {
+  const text = 'It seats four. The room is 77 square metres [1].'
+  const source = { id: 'gone', title: 'Old plan', headings: [], page: 4 }
+  const citation = { index: 1, source, span: [0, 14], quote: 'It seats four.', verified: true, answerSpan: [0, 14] }
+  const turn = {
+    ...{
+      id: 'turn-1',
+      question: 'How large?',
+      modelId: 'transformers:SmolLM2-135M-Instruct',
+      quoting: true,
+      state: 'done',
+    },
+    ...{ reasoning: '', tools: [], notes: [], citations: [citation] },
+    segments: [
+      { draft: false, start: 0, text: text.slice(0, 14) },
+      { draft: true, start: 14, text: text.slice(14) },
+    ],
+    claims: [
+      { answerSpan: [text.indexOf('77'), text.indexOf('77') + 2], kind: 'number', supported: false },
+      { answerSpan: [0, 2], kind: 'name', supported: true },
+    ],
+  }
+  const saved = JSON.stringify({ version: 1, turns: [turn], samplesOffered: true, draft: '' })
+  await page.addInitScript((stored) => localStorage.setItem('alcove-demo', stored), saved)
+  await page.goto(demoUrl())
+  const { answers, source: panel } = parts(page)
+  await expect(answers.getByRole('blockquote')).toHaveText(/It seats four\./)
+  await expect(answers.locator('mark.doubt')).toHaveText(/^77/)
+  await expect(answers).toContainText('1 detail in this text is not in your documents')
+  await expect(answers.locator('.draft')).not.toContainText('[1]')
+  await answers.locator('.draft').getByRole('button', { name: 'Source 1: Old plan, page 4' }).click()
+  await expect(panel).toContainText('This document was removed, so only the quoted words are left.')
+  await expect(panel.getByRole('blockquote')).toHaveText('It seats four.')
 })

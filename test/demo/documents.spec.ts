@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@playwright/test'
 import { ask, chooseFiles, dataFolder, madeFile, openDemo, parts, repositoryFile } from './demo-page.js'
@@ -88,6 +89,31 @@ test('text can be pasted as a document', async ({ page }) => {
   await dialog.getByRole('button', { name: 'Add as a document' }).click()
   await expect(demo.row('Bakery')).toContainText('1 passage')
   await expect(await ask(page, 'When does the bakery open?')).toContainText('half past five')
+})
+
+test('a paste outside of the question becomes a document', async ({ page, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  const demo = await openDemo(page)
+  await page.evaluate(() => navigator.clipboard.writeText('# Ferry notes\n\nThe last ferry is called Sigrun.'))
+  await page.getByRole('button', { name: 'More' }).focus()
+  await page.keyboard.press('Control+V')
+  await expect(demo.row('Ferry notes')).toContainText('1 passage')
+  await expect(await ask(page, 'What is the last ferry called?')).toContainText('Sigrun')
+})
+
+test('of a folder, what can be read is added and the rest is counted', async ({ page }, info) => {
+  const folder = info.outputPath('folder')
+  mkdirSync(join(folder, 'below'), { recursive: true })
+  writeFileSync(join(folder, 'one.md'), '# One\n\nThe gate code is on the blue card.')
+  writeFileSync(join(folder, 'below', 'two.txt'), 'The cellar floods in March.')
+  writeFileSync(join(folder, 'photo.jpg'), 'no text')
+  const demo = await openDemo(page)
+  const chooser = page.waitForEvent('filechooser')
+  await page.getByRole('button', { name: 'Folder', exact: true }).click()
+  await (await chooser).setFiles(folder)
+  await expect(demo.row('One')).toContainText('1 passage')
+  await expect(demo.row('two.txt')).toContainText('1 passage')
+  await expect(page.getByText('1 file of other kinds left out')).toBeVisible()
 })
 
 test('what was removed stays removed, and everything can be cleared', async ({ page }) => {

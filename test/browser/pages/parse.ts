@@ -72,7 +72,7 @@ export async function parseNested(url: string): Promise<Record<string, string | 
 
 /** One document each that ends, blocks and never answers its worker, beside one that is fine; then all workers again. */
 export async function survive(): Promise<Record<string, string | number>> {
-  const pool = createParsePool({ open: openOdd, size: 4, timeoutMs: 1500 })
+  const pool = createParsePool({ open: openOdd, size: 4, timeoutMs: 5000 })
   const outcome = (data: string, signal?: AbortSignal): Promise<string> =>
     pool.parse({ data, name: 'a.txt' }, { signal }).then(
       ({ text, language }) => `${text}; ${language}`,

@@ -185,12 +185,17 @@ export async function abortAt(
       (error: unknown) => codeOf(error),
     )
     controller.abort()
+    const order: string[] = []
+    void settled.catch(() => {}).then(() => order.push('aborted'))
+    const following = readAnswer(model, ask('Once upon a time', { maxTokens: 4, temperature: 0 }))
+    void following.then(() => order.push('next'))
+    void running?.then(() => order.push('running'))
     const code = await settled.catch((error: unknown) => codeOf(error))
     const settledMs = performance.now() - began
+    const next = await following
     const other = await running
-    const next = await readAnswer(model, ask('Once upon a time', { maxTokens: 4, temperature: 0 }))
     const nextMs = performance.now() - began
-    return { code, settledMs, nextMs, restarts: host.restarts, next, other }
+    return { code, order, settledMs, nextMs, restarts: host.restarts, next, other }
   })
 }
 
@@ -211,6 +216,7 @@ export async function workerDies(places: Places, id: string, when: 'before-text'
     await model.load()
     const reader = model.stream(ask('Once upon a time', { maxTokens: 60, temperature: 0 })).getReader()
     const types: string[] = []
+    let text = ''
     let code: string | undefined
     let killed = false
     try {
@@ -218,6 +224,7 @@ export async function workerDies(places: Places, id: string, when: 'before-text'
         const { done, value } = await reader.read()
         if (done) break
         types.push(value.type === 'status' ? value.status : value.type)
+        if (value.type === 'text-delta') text += value.text
         const isMoment = when === 'after-text' ? value.type === 'text-delta' : value.type === 'status'
         if (!isMoment || killed) continue
         killed = true
@@ -227,7 +234,7 @@ export async function workerDies(places: Places, id: string, when: 'before-text'
       code = codeOf(error)
     }
     const next = await readAnswer(model, ask('Once upon a time', { maxTokens: 4, temperature: 0 }))
-    return { code, types: [...new Set(types)], restarts: host.restarts, next }
+    return { code, text, types: [...new Set(types)], restarts: host.restarts, next }
   })
 }
 

@@ -1,0 +1,97 @@
+// The contract suites on what a browser really has: engines in the library's own workers, IndexedDB, and corpora through the retrieval
+// worker. Each function returns the outcome of each case.
+
+import {
+  type CorpusContext,
+  chatModelContract,
+  corpusContract,
+  storeContract,
+  vectorIndexContract,
+} from 'alcove/testing/contracts'
+import type { ModelSpec } from '../../../src/engines/engine.js'
+import { extractiveModel } from '../../../src/engines/extractive.js'
+import type { LlmApi } from '../../../src/engines/serve-model.js'
+import { createWorkerModel } from '../../../src/engines/worker-model.js'
+import type { RetrievalApi } from '../../../src/retrieval/serve-corpus.js'
+import { createVectorIndex } from '../../../src/retrieval/vector-index.js'
+import { createWorkerCorpora } from '../../../src/retrieval/worker-corpus.js'
+import { openWorker } from '../../../src/rpc/open-worker.js'
+import { createWorkerHost } from '../../../src/rpc/worker-host.js'
+import { openIdbStore } from '../../../src/store/idb-store.js'
+import { expect } from '../../contract/browser-expect.js'
+import { type CaseOutcome, collectCases } from '../../contract/collect-cases.js'
+import { fakeEmbedder } from '../../unit/retrieval/fake-embedder.js'
+import type { EmbeddingContractApi } from './contracts.worker.js'
+import workerUrl from './contracts.worker.ts?worker&url'
+
+/** The library's workers, as they are published. */
+const WORKERS = new URL('/dist/workers/', location.href)
+
+const specOf = (id: string): ModelSpec => ({
+  id,
+  baseUrl: new URL('/models/', location.href).href,
+  allowRemote: false,
+  hubUrl: 'https://hub.invalid/',
+  cacheName: 'contract-models',
+})
+
+let made = 0
+/** A name that no other case has used. */
+const nextName = (): string => `contract-${++made}`
+
+/** A chat model in the library's own worker. */
+export async function runChatModel(id: string, maxTokens: number): Promise<CaseOutcome[]> {
+  const url = new URL('llm.worker.js', WORKERS)
+  const host = createWorkerHost<LlmApi>({ name: 'llm', open: () => openWorker(url, 'llm') })
+  const model = createWorkerModel({ spec: specOf(id), host })
+  try {
+    return await collectCases(expect, (runner) => chatModelContract(runner, async () => model, { maxTokens }))
+  } finally {
+    await host.close()
+  }
+}
+
+/** The extractive answerer, which runs on the page. */
+export function runExtractive(): Promise<CaseOutcome[]> {
+  return collectCases(expect, (runner) => chatModelContract(runner, async () => extractiveModel()))
+}
+
+/** An embedding model, in a worker together with the suite. */
+export async function runEmbeddingModel(id: string): Promise<CaseOutcome[]> {
+  const host = createWorkerHost<EmbeddingContractApi>({
+    name: 'embedding',
+    open: () => openWorker(workerUrl, WORKERS.href),
+  })
+  try {
+    return await host.call((api) => api.run(specOf(id)))
+  } finally {
+    await host.close()
+  }
+}
+
+/** The store over the browser's IndexedDB. */
+export function runStore(): Promise<CaseOutcome[]> {
+  return collectCases(expect, (runner) => storeContract(runner, () => openIdbStore(nextName())))
+}
+
+export function runVectorIndex(): Promise<CaseOutcome[]> {
+  return collectCases(expect, (runner) => vectorIndexContract(runner, createVectorIndex))
+}
+
+function openCorpora(storageName: string): CorpusContext {
+  const url = new URL('retrieval.worker.js', WORKERS)
+  const host = createWorkerHost<RetrievalApi>({ name: 'retrieval', open: () => openWorker(url, 'retrieval') })
+  const corpora = createWorkerCorpora({ host, storageName, embedder: fakeEmbedder() })
+  return {
+    open: (name, options) => corpora.open(name, options),
+    list: () => corpora.list(),
+    delete: (name) => corpora.delete(name),
+    reopen: async () => openCorpora(storageName),
+    close: () => host.close(),
+  }
+}
+
+/** Corpora in the library's retrieval worker, over IndexedDB. */
+export function runCorpus(): Promise<CaseOutcome[]> {
+  return collectCases(expect, (runner) => corpusContract(runner, async () => openCorpora(nextName())))
+}

@@ -1,0 +1,78 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+
+const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist')
+
+/** What a page pays before it asks for anything, in bytes of gzip. */
+const ENTRY_BUDGET = 15_000
+const SCRIPT_BUDGET = 20_000
+
+function readBuilt(file: string): string {
+  const path = join(dist, file)
+  if (!existsSync(path)) throw new Error(`dist/${file} is missing: run npm run build first`)
+  return readFileSync(path, 'utf8')
+}
+
+/** The specifiers of a built module's static imports and re-exports. */
+const staticImports = (code: string): string[] =>
+  [...code.matchAll(/\b(?:import|export)\b[^'"`;()]*?\bfrom\s*["']([^"']+)["']|\bimport\s*["']([^"']+)["']/g)].map(
+    (match) => match[1] ?? match[2] ?? '',
+  )
+
+/** A module of `dist` and everything that it imports statically. */
+function closure(entry: string): string[] {
+  const seen = new Set<string>()
+  const visit = (file: string): void => {
+    if (seen.has(file)) return
+    seen.add(file)
+    for (const specifier of staticImports(readBuilt(file))) visit(join(dirname(file), specifier))
+  }
+  visit(entry)
+  return [...seen]
+}
+
+const gzipBytes = (files: readonly string[]): number =>
+  files.reduce((sum, file) => sum + gzipSync(readBuilt(file), { level: 9 }).length, 0)
+
+describe('what a page pays', () => {
+  test(`the main entry with its static imports is at most ${ENTRY_BUDGET} bytes`, () => {
+    const files = closure('index.js')
+    expect(gzipBytes(files), files.join(', ')).toBeLessThanOrEqual(ENTRY_BUDGET)
+    // A gauge that reads nothing measures nothing.
+    expect(gzipBytes(files)).toBeGreaterThan(3_000)
+  })
+
+  test(`the script build is at most ${SCRIPT_BUDGET} bytes, in one file`, () => {
+    expect(gzipBytes(['alcove.iife.js'])).toBeLessThanOrEqual(SCRIPT_BUDGET)
+    expect(gzipBytes(['alcove.iife.js'])).toBeGreaterThan(3_000)
+    expect(staticImports(readBuilt('alcove.iife.js'))).toEqual([])
+  })
+
+  test('the entries import nothing but their own files', () => {
+    for (const entry of ['index.js', 'testing.js', 'testing-contracts.js']) {
+      const specifiers = closure(entry).flatMap((file) => staticImports(readBuilt(file)))
+      expect(
+        specifiers.filter((specifier) => !specifier.startsWith('.')),
+        entry,
+      ).toEqual([])
+    }
+  })
+
+  test('engines and parsers are in no file of the page, only among the workers', () => {
+    const onPage = readdirSync(dist).filter((name) => name.endsWith('.js'))
+    for (const file of onPage) {
+      expect(readBuilt(file), file).not.toMatch(/ort-wasm|onnxruntime|prebuiltAppConfig|GlobalWorkerOptions/)
+    }
+  })
+})
+
+describe('the gauge itself', () => {
+  test('finds static imports of each form, and no dynamic ones', () => {
+    const code = `import{a as b}from"./one.js";import"./two.js";export*from'./three.js';export{c}from "./four.js"
+      const load=()=>import("./five.js");import d,{e}from'./six.js'`
+    expect(staticImports(code)).toEqual(['./one.js', './two.js', './three.js', './four.js', './six.js'])
+  })
+})
