@@ -51,6 +51,8 @@ export default defineConfig({
     // Its polyfill is an inline script, which the Content-Security-Policy refuses.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // The library's entry is a file of its own, so that the page's own script can be weighed.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'alcove', test: /[\\/]dist[\\/]index\.js$/ }] } } },
   },
   worker: { format: 'es' },
   plugins: [fillServiceWorker()],

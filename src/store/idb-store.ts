@@ -144,7 +144,9 @@ class IdbStore implements Store {
         if (isLate) return undefined as T
         return await work(store)
       }
-      use(mode, begin).then(resolve, reject).finally(cancelTimer)
+      // `use` throws at once where the browser refuses IndexedDB; inside an async function that is a rejection too.
+      const start = async () => use(mode, begin)
+      start().then(resolve, reject).finally(cancelTimer)
     })
   }
 

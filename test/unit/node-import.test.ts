@@ -62,8 +62,14 @@ describe('in Node', () => {
       const own = await alcove.agent({ model: scriptedModel(['And with the client.']) }).generate('Hi')
       const code = await alcove.agent({ model: 'nonsense:model' }).generate('Hi').catch((error) => isAlcoveError(error) && error.code)
       await alcove.close()
-      console.log(JSON.stringify({ text, own: own.text, code }))`)
+      const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout')
+      console.log(JSON.stringify({ text, own: own.text, code, timers }))`)
     expect(errors).toBe('')
-    expect(result).toEqual({ text: 'Hello from Node.', own: 'And with the client.', code: 'invalid-argument' })
+    expect(result).toEqual({
+      text: 'Hello from Node.',
+      own: 'And with the client.',
+      code: 'invalid-argument',
+      timers: [],
+    })
   })
 })
