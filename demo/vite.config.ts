@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
 
 const demo = fileURLToPath(new URL('.', import.meta.url))
-const output = join(demo, 'dist')
 
 /** Files above this size, and character maps of PDFs, are kept by the service worker when they are first used, not before. */
 const SHELL_FILE_BYTES = 200_000
@@ -19,9 +18,13 @@ function listFiles(folder: string): string[] {
 
 /** Writes into the built service worker which files make up the page, and a version that changes with any built file. */
 function fillServiceWorker(): Plugin {
+  let output = ''
   return {
     name: 'alcove-service-worker',
     apply: 'build',
+    configResolved({ root, build }) {
+      output = resolve(root, build.outDir)
+    },
     closeBundle() {
       const worker = join(output, 'sw.js')
       const files = listFiles(output)
@@ -45,7 +48,7 @@ export default defineConfig({
   root: demo,
   base: './',
   build: {
-    outDir: output,
+    outDir: 'dist',
     emptyOutDir: true,
     target: 'es2023',
     // Its polyfill is an inline script, which the Content-Security-Policy refuses.
