@@ -28,6 +28,9 @@ interface TurnOptions {
   readonly usedIds: Set<string>
 }
 
+/** After so many parts other tasks of this thread have their turn: a model that is always ready, as from a cache, must not starve them. */
+const PARTS_AT_ONCE = 256
+
 /** One call of the model: its parts go to the reader as they come, its tool calls start at once. */
 export async function callModel(
   job: Job,
@@ -43,7 +46,8 @@ export async function callModel(
   let usage: ModelUsage | undefined
   meter.startCall()
   try {
-    for (;;) {
+    for (let parts = 1; ; parts++) {
+      if (parts % PARTS_AT_ONCE === 0) await yieldToTasks()
       await control.ready()
       const { done, value: part } = await abortable(reader.read(), control.signal)
       if (done) break
@@ -65,6 +69,11 @@ export async function callModel(
   await turn.end(reason)
   meter.addModelUsage(usage ?? (await estimateUsage(model, request, turn.text)))
   return turn.result(reason)
+}
+
+async function yieldToTasks(): Promise<void> {
+  const { scheduler } = globalThis as { scheduler?: { yield?(): Promise<void> } }
+  await (scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve)))
 }
 
 async function openStop(stop: readonly string[]) {
