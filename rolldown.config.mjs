@@ -103,6 +103,13 @@ const engines = ['web-llm', 'wllama', 'transformers'].map((name) => ({
   output: { ...output, minify: true, dir: 'dist/workers', codeSplitting: false },
 }))
 
+/** The script of the sandbox's frame: a classic one, which an opaque origin may load. */
+const sandbox = {
+  ...common,
+  input: 'workers/sandbox/frame.ts',
+  output: { format: 'iife', file: 'dist/workers/sandbox.js', minify: true },
+}
+
 /** In a classic script there is no `import.meta`, and a relative `import()` has no base: both get the script's own address. */
 const scriptAddress = {
   name: 'script-address',
@@ -131,4 +138,4 @@ export const script = {
   },
 }
 
-export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines]
+export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines, sandbox]

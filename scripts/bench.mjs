@@ -29,6 +29,9 @@ const BENCHES = [
   { name: 'keyword', limitMinutes: 4, isolated: true },
   { name: 'corpus', limitMinutes: 4, needsBuild: true, isolated: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },
+  { name: 'dialects', limitMinutes: 5, isolated: true },
+  { name: 'context', limitMinutes: 2, isolated: true },
+  { name: 'constrained', limitMinutes: 40, needsBuild: true },
   { name: 'main-thread', limitMinutes: 5, needsBuild: true },
   { name: 'quality', limitMinutes: 6, needsBuild: true },
 ]

@@ -1,16 +1,21 @@
 // The public names, explicitly. No logic here.
 
-export type { Agent, RunOptions } from './agents/agent.js'
+export type { Agent, AgentResult, RunOptions } from './agents/agent.js'
 export { createAgent } from './agents/agent.js'
+export type { ContextOptions } from './agents/context-options.js'
 export type {
   AgentInput,
   AgentOptions,
+  AnswerObject,
+  AnswerSchema,
   ModelResolver,
+  PartialObject,
   RetrievalOptions,
   RunLimits,
   StepState,
 } from './agents/options.js'
 export type { AgentRun } from './agents/run.js'
+export type { RunState } from './agents/run-state.js'
 export type {
   CorpusOpenOptions,
   Health,
@@ -86,5 +91,6 @@ export type {
   Usage,
 } from './protocol/stream-part.js'
 export type { AlcoveOptions, CacheOptions, StorageOptions } from './settings.js'
-export type { Tool, ToolOptions } from './tools/tool.js'
+export type { ToolSchema } from './tools/schema.js'
+export type { Tool, ToolContext, ToolOptions } from './tools/tool.js'
 export { fatalToolError, tool } from './tools/tool.js'

@@ -12,7 +12,7 @@ export interface BenchContext {
   readonly dataUrl?: string | undefined
 }
 
-export type Unit = 'ms' | 'µs' | 's' | 'bytes' | 'parts' | 'runs' | 'tokens/s' | '%' | '×' | 'nDCG@10' | ''
+export type Unit = 'ms' | 'µs' | 's' | 'bytes' | 'parts' | 'runs' | 'tokens/s' | 'MB/s' | '%' | '×' | 'nDCG@10' | ''
 
 /** A measured quantity: a median of several rounds with its spread, or one number. */
 export interface Measure extends Partial<Omit<Distribution, 'median'>> {

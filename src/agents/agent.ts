@@ -6,15 +6,17 @@ import { type Clock, systemClock } from '../runtime/clock.js'
 import type { ToolRunner } from '../tools/run-tools.js'
 import { tool as makeTool, type Tool } from '../tools/tool.js'
 import type { Outcome } from '../tools/try-tool.js'
-import { runLoop } from './loop.js'
-import type { AgentInput, AgentOptions } from './options.js'
+import { type Job, runLoop } from './loop.js'
+import type { AgentInput, AgentOptions, AnswerObject, AnswerSchema, RunLimits } from './options.js'
 import { type AgentRun, type RunRecord, startRun } from './run.js'
+import type { RunState } from './run-state.js'
 import { createUsageMeter } from './usage.js'
 
 export type { AgentInput, AgentOptions, ModelResolver, RetrievalOptions, RunLimits, StepState } from './options.js'
 export type { AgentRun } from './run.js'
+export type { RunState } from './run-state.js'
 
-export interface RunOptions {
+export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
   /** Ends the run when it aborts. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -22,10 +24,21 @@ export interface RunOptions {
    * client. @default answers at temperature 0 or with a seed
    */
   readonly cache?: boolean | undefined
+  /**
+   * What the answer has to fit: a JSON Schema, or a schema of a library such as zod. The model is told, held to it where the engine can, and
+   * asked once more where its answer does not fit. @default text
+   */
+  readonly schema?: Schema
+  /** Limits of this run, beside the agent's. */
+  readonly limits?: RunLimits | undefined
 }
 
 /** A whole answer. */
-export interface AgentResult {
+export interface AgentResult<Output = undefined> {
+  /** With a schema: the checked object. It is missing when the run has paused. */
+  readonly object: Output
+  /** When the run has paused: what `resume` goes on from. */
+  readonly state: RunState | undefined
   /** The text of all steps, without drafts. */
   readonly text: string
   /** The messages that the run added to the conversation. */
@@ -39,12 +52,28 @@ export interface AgentResult {
 export interface Agent {
   readonly name: string
   /** Starts a run. Never throws: what is wrong with the input comes as the run's error. */
-  stream(input: AgentInput, options?: RunOptions): AgentRun
+  stream<Schema extends AnswerSchema = undefined>(
+    input: AgentInput,
+    options?: RunOptions<Schema>,
+  ): AgentRun<AnswerObject<Schema>>
   /**
    * Runs to the end. A call that needs approval ends it with the reason `paused`, since nobody can be asked.
-   * @throws AlcoveError what the run failed with; `aborted` when it was aborted
+   * @throws AlcoveError what the run failed with; `aborted` when it was aborted; `output-invalid` without an answer that fits the schema
    */
-  generate(input: AgentInput, options?: RunOptions): Promise<AgentResult>
+  generate<Schema extends AnswerSchema = undefined>(
+    input: AgentInput,
+    options?: RunOptions<Schema>,
+  ): Promise<AgentResult<AnswerObject<Schema>>>
+  /**
+   * Goes on with a run that waited for approvals, from what its `state` was, perhaps before a reload: asks again for the calls that wait, and
+   * makes none that was made. Give the same schema, if any. Text, messages, usage and steps are those of the whole run.
+   *
+   * Never throws; the run fails with `version-unsupported` for a state of a newer version and with `invalid-argument` for a broken one.
+   */
+  resume<Schema extends AnswerSchema = undefined>(
+    state: RunState,
+    options?: RunOptions<Schema>,
+  ): AgentRun<AnswerObject<Schema>>
 }
 
 /** What an agent takes from its surroundings. */
@@ -65,7 +94,8 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
   const { clock = systemClock, createId = randomId } = environment
   const toolCache = new Map<string, Promise<Outcome>>()
 
-  function start(input: AgentInput, { signal, cache }: RunOptions, canAskApproval: boolean) {
+  function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
+    const { signal, cache, schema, limits } = runOptions
     let runner: ToolRunner | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -76,28 +106,36 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       citations: [],
       steps: 0,
       openStep: undefined,
+      object: undefined,
+      wantsObject: schema !== undefined,
+      state: undefined,
       usage: () => meter.read(),
     }
     const onRunner = (opened: ToolRunner) => {
       runner = opened
     }
-    const shared = { options, tools, input, cache, record, meter, clock, createId, toolCache, canAskApproval, onRunner }
-    return startRun(record, (control) => runLoop({ ...shared, control }), signal)
+    const ownOptions = limits ? { ...options, limits: { ...options.limits, ...limits } } : options
+    const shared = { options: ownOptions, tools, schema, cache, record, meter, clock, createId, toolCache, onRunner }
+    return startRun(record, (control) => runLoop({ ...given, ...shared, control }), signal)
   }
 
   return {
     name: options.name ?? 'agent',
-    stream: (input, runOptions = {}) => start(input, runOptions, true),
+    // The loop checks objects against the schema that their types come from.
+    stream: (input, runOptions = {}) => start({ input, resumed: undefined, canAskApproval: true }, runOptions) as never,
+    resume: (state, runOptions = {}) =>
+      start({ input: [], resumed: { state }, canAskApproval: true }, runOptions) as never,
     async generate(input, runOptions = {}) {
-      const run = start(input, runOptions, false)
-      const [text, messages, citations, usage, finish] = await Promise.all([
+      const run = start({ input, resumed: undefined, canAskApproval: false }, runOptions)
+      const [object, text, messages, citations, usage, finish] = await Promise.all([
+        run.object as Promise<never>,
         run.text,
         run.messages,
         run.citations,
         run.usage,
         run.finish,
       ])
-      return { text, messages, citations, usage, finish }
+      return { object, text, messages, citations, usage, finish, state: run.state }
     },
   }
 }

@@ -20,10 +20,14 @@ export interface Documents {
   readonly sampling: Sampling | undefined
   /** The extractive answer. Afterwards the prompt is a draft's. */
   quote(): Promise<{ readonly text: string; readonly citations: readonly Citation[] }>
-  /** The conversation with the passages in its last user turn. @param count how many of the best passages */
+  /** The conversation with the passages in the user turn that was the last one at first. @param count how many of the best passages */
   addTo(messages: readonly Message[], count?: number): readonly Message[]
   /** From now on only so many of the best passages are in the prompt. */
   keep(count: number): void
+  /** From now on the prompt's passages have about so many tokens, chosen anew. */
+  narrow(budgetTokens: number): void
+  /** What stands before the question and stays there in later runs; undefined: nothing. */
+  readonly retrieved: string | undefined
   /** Citations and grounding of the answer, as parts. */
   finish(job: Job, turn: ModelTurn): Promise<void>
 }
@@ -54,6 +58,10 @@ class RunDocuments implements Documents {
   isAnswered = false
   readonly #question: string
   readonly #budget: number
+  /** The message that the passages stand before: what the run adds may have user messages too. */
+  #asked: Message | undefined
+  /** A draft's passage around the best quotation, of so many tokens. */
+  #window: ((budgetTokens: number) => Passage) | undefined
 
   constructor({ hits, model, question, passageTokens, sampling }: DocumentsOptions) {
     this.hits = hits
@@ -71,22 +79,33 @@ class RunDocuments implements Documents {
     const answer = answerFromPassages(this.#question, this.hits)
     this.isAnswered = answer.citations.length === 0
     const [best] = answer.quotes
-    if (best !== undefined) this.passages = [windowAround(best, this.#budget)]
+    if (best !== undefined) {
+      this.#window = (budgetTokens) => windowAround(best, budgetTokens)
+      this.passages = [this.#window(this.#budget)]
+    }
     return answer
   }
 
+  get retrieved(): string | undefined {
+    // A draft's passage was for one answer: a weak model is the better for each that it does not see.
+    return this.isDraft || this.passages.length === 0 ? undefined : this.#text(this.passages)
+  }
+
   addTo(messages: readonly Message[], count = Number.POSITIVE_INFINITY): readonly Message[] {
-    const at = messages.findLastIndex(({ role }) => role === 'user')
-    const message = messages[at]
+    this.#asked ??= messages.findLast(({ role }) => role === 'user')
+    const message = this.#asked
+    const at = message === undefined ? -1 : messages.indexOf(message)
     const shown = this.passages.filter(({ rank }) => rank < count)
-    if (message === undefined || shown.length === 0) return messages
-    const language = isChinese(this.#question) ? 'zh' : 'en'
-    const text = this.isDraft ? draftPrompt(shown, language) : formatPassages(shown, language)
-    return messages.with(at, { ...message, content: [{ type: 'text', text }, ...partsOf(message)] })
+    if (message === undefined || at < 0 || shown.length === 0) return messages
+    return messages.with(at, { ...message, content: [{ type: 'text', text: this.#text(shown) }, ...partsOf(message)] })
   }
 
   keep(count: number): void {
     this.passages = this.passages.filter(({ rank }) => rank < count)
+  }
+
+  narrow(budgetTokens: number): void {
+    this.passages = this.#window ? [this.#window(budgetTokens)] : choosePassages(this.hits, budgetTokens)
   }
 
   async finish({ control, record }: Job, { text, textStart, citations: own }: ModelTurn): Promise<void> {
@@ -104,6 +123,11 @@ class RunDocuments implements Documents {
     const evidence = [...this.passages.map((passage) => passage.text), ...resultTexts(record.messages)]
     const claims = findClaims(text, evidence, textStart)
     if (claims.length > 0 || this.hits.length > 0) control.emit({ type: 'grounding', claims })
+  }
+
+  #text(passages: readonly Passage[]): string {
+    const language = isChinese(this.#question) ? 'zh' : 'en'
+    return this.isDraft ? draftPrompt(passages, language) : formatPassages(passages, language)
   }
 }
 

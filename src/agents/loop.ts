@@ -1,5 +1,3 @@
-import type { Hit } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
 import type { Message } from '../protocol/message.js'
 import type { ChatModel, ToolChoice } from '../protocol/model.js'
 import type { FinishReason } from '../protocol/stream-part.js'
@@ -11,11 +9,13 @@ import type { Outcome } from '../tools/try-tool.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Documents } from './documents.js'
 import { loadModel } from './load-model.js'
-import { callModel, type ModelTurn } from './model-turn.js'
-import type { AgentInput, AgentOptions } from './options.js'
-import { lastUserText, readInput } from './read-input.js'
+import { callModel } from './model-turn.js'
+import type { AgentInput, AgentOptions, AnswerSchema } from './options.js'
+import { readInput } from './read-input.js'
 import { buildRequest } from './request.js'
 import type { RunControl, RunRecord } from './run.js'
+import type { RunState } from './run-state.js'
+import type { StructuredAnswer } from './structured.js'
 import type { UsageMeter } from './usage.js'
 
 /** Everything that one run works with. */
@@ -23,6 +23,10 @@ export interface Job {
   readonly options: AgentOptions
   readonly tools: readonly Tool[]
   readonly input: AgentInput
+  /** What is to be gone on from, as it was given, instead of `input`. */
+  readonly resumed: { readonly state: unknown } | undefined
+  /** What the answer has to fit. */
+  readonly schema: AnswerSchema
   /** What the run was asked to do about the answer cache. */
   readonly cache: boolean | undefined
   readonly control: RunControl
@@ -37,37 +41,53 @@ export interface Job {
   readonly onRunner: (runner: ToolRunner) => void
 }
 
-/** How often calls with an unfit input go back to the model. */
-const MAX_INVALID_STEPS = 2
-/** In how many steps the same call may have the same result. */
-const MAX_REPEATS = 3
-
 /** One run: documents, then model and tools in turn until the model answers. Gives the reason why it ended; throws what it failed with. */
 export async function runLoop(job: Job): Promise<FinishReason> {
-  const { options, control } = job
-  const conversation = readInput(job.input)
-  const cancelTimer = job.clock.setTimer(options.limits?.wallTimeMs ?? Number.POSITIVE_INFINITY, control.stopAtLimit)
+  const { options, control, record, meter } = job
+  const state = job.resumed && (await import('./run-state.js')).restoreRun(record, meter, job.resumed.state)
+  const given = state?.conversation ?? readInput(job.input)
+  const timeLeftMs = (options.limits?.wallTimeMs ?? Number.POSITIVE_INFINITY) - (state?.usage.durationMs ?? 0)
+  const cancelTimer = job.clock.setTimer(timeLeftMs, control.stopAtLimit)
   control.signal.addEventListener('abort', cancelTimer, { once: true })
-  const searching = options.corpus && search(job, conversation)
+  const structured = job.schema === undefined ? undefined : await openStructured(job.schema)
+  const retrieving = options.corpus && retrieve(job, given, state)
   // Handled where it is awaited; a model that fails first would leave it unobserved.
-  searching?.catch(() => {})
+  retrieving?.catch(() => {})
   const model = await resolveModel(job)
-  const documents = searching && (await openDocuments(job, model, await searching, conversation))
+  const documents = await (await retrieving)?.(model)
   if (documents?.isAnswered && job.tools.length === 0) return 'stop'
   // A model that says that it is not loaded loads when it has to answer: an answer from the cache needs none.
   if (model.isLoaded !== false) await loadModel(job, model)
-  return await takeSteps(job, model, documents, conversation)
+  const dialect = await openDialect(job, model)
+  const shown = hasResults(given) ? await (await loadFinishing()).forModel(given, model, dialect) : given
+  const conversation = state === undefined && structured ? structured.addTo(shown) : [...shown]
+  const usedIds = callIds(given)
+  const progress = { invalidSteps: state?.invalidSteps ?? 0 }
+  let runner: Promise<ToolRunner> | undefined
+  const open = () => {
+    runner ??= loadFinishing().then(({ openRunner }) => openRunner(job))
+    return runner
+  }
+  return await takeSteps({ job, model, documents, dialect, structured, conversation, usedIds, progress, open }, state)
 }
 
-async function search({ options, control, meter, clock }: Job, conversation: readonly Message[]): Promise<Hit[]> {
-  const { corpus, retrieval: { topK = 10, mode, where } = {} } = options
-  if (corpus === undefined) return []
-  control.emit({ type: 'status', status: 'searching', message: `Searching ${corpus.name}` })
-  const startedAt = clock.now()
-  const { signal } = control
-  const hits = await abortable(corpus.search(lastUserText(conversation), { topK, mode, where, signal }), signal)
-  meter.addTime('searchMs', clock.now() - startedAt)
-  return hits
+/** What comes after a model's turn: loaded while the model writes its first. */
+const loadFinishing = () => import('./finish-step.js')
+
+function hasResults(messages: readonly Message[]): boolean {
+  return messages.some(({ role }) => role === 'tool')
+}
+
+async function openStructured(schema: NonNullable<AnswerSchema>): Promise<StructuredAnswer> {
+  const { createStructuredAnswer } = await import('./structured.js')
+  return createStructuredAnswer(schema)
+}
+
+/** Searches at once; the documents are made when the model is known. */
+async function retrieve(job: Job, conversation: readonly Message[], state: RunState | undefined) {
+  const { searchDocuments, openDocuments } = await import('./retrieve.js')
+  const hits = state?.hits ?? (await searchDocuments(job, conversation))
+  return (model: ChatModel) => openDocuments(job, { model, hits, conversation, isResumed: state !== undefined })
 }
 
 async function resolveModel({ options, tools, cache, control, meter }: Job): Promise<ChatModel> {
@@ -82,166 +102,74 @@ async function resolveModel({ options, tools, cache, control, meter }: Job): Pro
   return model
 }
 
-async function openDocuments(
-  { options, control, record, meter }: Job,
-  model: ChatModel,
-  hits: readonly Hit[],
-  conversation: readonly Message[],
-): Promise<Documents> {
-  const { createDocuments } = await import('./documents.js')
-  const documents = createDocuments({
-    hits,
-    model,
-    question: lastUserText(conversation),
-    passageTokens: options.retrieval?.passageTokens,
-    sampling: options.sampling,
-  })
-  if (model.capabilities.trust === 'draft') {
-    const { text, citations } = await documents.quote()
-    record.text = text
-    record.citations = [...citations]
-    meter.markToken()
-    control.emit({ type: 'text-delta', text })
-    for (const citation of citations) control.emit({ type: 'citation', ...citation })
-    const parts = citations.map((citation) => ({ type: 'citation' as const, ...citation }))
-    record.messages = [{ role: 'assistant', content: parts.length > 0 ? [{ type: 'text', text }, ...parts] : text }]
+/** What the steps of a run share. */
+export interface Course {
+  readonly job: Job
+  readonly model: ChatModel
+  readonly documents: Documents | undefined
+  readonly dialect: Dialect | undefined
+  readonly structured: StructuredAnswer | undefined
+  /** What the model is given; trimmed in place. */
+  readonly conversation: Message[]
+  /** Call ids of the whole conversation. */
+  readonly usedIds: Set<string>
+  readonly progress: {
+    /** Why the model must answer now; undefined while it may call. */
+    forced?: FinishReason
+    invalidSteps: number
   }
-  return documents
+  /** Loads what runs tools; the same one at each call. */
+  open(): Promise<ToolRunner>
 }
 
-/** What changes from step to step. */
-interface Progress {
-  /** Why the model must answer now; undefined while it may call. */
-  forced?: FinishReason
-  invalidSteps: number
-}
-
-async function takeSteps(
-  job: Job,
-  model: ChatModel,
-  documents: Documents | undefined,
-  given: readonly Message[],
-): Promise<FinishReason> {
-  const { options, control, record } = job
-  const dialect = await chooseDialect(job, model)
-  const { maxSteps = 20 } = options
-  const conversation = [...given]
-  const progress: Progress = { invalidSteps: 0 }
-  let opening: Promise<ToolRunner> | undefined
-  const open = () => {
-    opening ??= openRunner(job)
-    return opening
-  }
-  for (;;) {
-    if (record.steps >= maxSteps) progress.forced ??= 'max-steps'
-    const toolChoice = stepToolChoice(job, progress)
-    const isFinal = progress.forced !== undefined
-    const request = await buildRequest(job, model, { conversation, documents, dialect, toolChoice, isFinal })
-    control.emit({ type: 'step-start', step: ++record.steps })
+async function takeSteps(course: Course, state: RunState | undefined): Promise<FinishReason> {
+  const { control, record } = course.job
+  for (let stored = state; ; stored = undefined) {
+    const run = stored ? await (await loadFinishing()).resumeStep(course, stored) : await prepareStep(course)
+    control.emit({ type: 'step-start', step: record.steps })
     record.openStep = record.steps
-    // Loaded while the model writes. A failure shows at the first call.
-    if (job.tools.length > 0) open().catch(() => {})
-    const onCall = async (call: Call) => (await open()).start(call)
-    const turn = await callModel(job, model, request, {
-      dialect,
-      isDraft: documents?.isDraft ?? false,
-      onCall: toolChoice === 'none' ? undefined : onCall,
-      usedIds: callIds(conversation),
-    })
-    const reason = await endStep(job, { turn, open, documents, conversation, progress })
+    const reason = await run()
     control.emit({ type: 'step-end', step: record.steps })
     record.openStep = undefined
     if (reason !== undefined) return reason
   }
 }
 
-/** Why the model chose to end, or undefined to go on. */
-async function endStep(
-  job: Job,
-  state: {
-    readonly turn: ModelTurn
-    readonly open: () => Promise<ToolRunner>
-    readonly documents: Documents | undefined
-    readonly conversation: Message[]
-    readonly progress: Progress
-  },
-): Promise<FinishReason | undefined> {
-  const { options, record, meter } = job
-  const { turn, documents, conversation, progress } = state
-  if (turn.calls.length === 0) {
-    await documents?.finish(job, turn)
-    if (!documents?.isDraft) record.messages.push(assistantMessage(turn, record))
-    record.partial = ''
-    return progress.forced ?? (turn.reason === 'tool-calls' ? 'stop' : turn.reason)
+async function prepareStep(course: Course) {
+  const { job, model, documents, dialect, conversation, progress, usedIds, open } = course
+  const { options, record } = job
+  if (record.steps >= (options.maxSteps ?? 20)) progress.forced ??= 'max-steps'
+  const toolChoice = stepToolChoice(job, progress.forced)
+  const isFinal = progress.forced !== undefined
+  const state = { conversation, documents, dialect, toolChoice, isFinal }
+  const stepJob =
+    model.capabilities.grammar === 'none' ? job : await (await loadFinishing()).constrained(course, toolChoice)
+  const request = await buildRequest(stepJob, model, state)
+  record.steps++
+  return async () => {
+    // Loaded while the model writes. A failure shows where it is awaited.
+    const finishing = loadFinishing()
+    finishing.catch(() => {})
+    if (job.tools.length > 0) open().catch(() => {})
+    const onCall = toolChoice === 'none' ? undefined : async (call: Call) => (await open()).start(call)
+    const isDraft = documents?.isDraft ?? false
+    const turn = await callModel(job, model, request, { dialect, isDraft, onCall, usedIds })
+    return await (await finishing).finishTurn(course, turn)
   }
-  const assistant = assistantMessage(turn, undefined)
-  const runner = await state.open()
-  const { results, waiting, isAllInvalid, mostRepeated } = await runner.settle()
-  const added: Message[] = results.length > 0 ? [assistant, { role: 'tool', content: results }] : [assistant]
-  record.messages.push(...added)
-  record.partial = ''
-  if (waiting.length > 0) return 'paused'
-  progress.invalidSteps = isAllInvalid ? progress.invalidSteps + 1 : 0
-  const isHopeless = progress.invalidSteps > MAX_INVALID_STEPS
-  if (!isHopeless) conversation.push(...added)
-  if (isHopeless || mostRepeated >= MAX_REPEATS) progress.forced = 'stop'
-  const { totalTokens = Number.POSITIVE_INFINITY, toolCalls = Number.POSITIVE_INFINITY } = options.limits ?? {}
-  if (meter.totalTokens >= totalTokens) return 'limit'
-  if (runner.calls >= toolCalls) progress.forced = 'limit'
-  const { steps, text, messages } = record
-  return options.stopWhen?.({ steps, text, messages, usage: meter.read() }) ? 'tool-calls' : undefined
 }
 
-function stepToolChoice({ options, record }: Job, { forced }: Progress): ToolChoice {
+function stepToolChoice({ options, record }: Job, forced: FinishReason | undefined): ToolChoice {
   if (forced !== undefined) return 'none'
   const { toolChoice = 'auto' } = options
   return record.steps > 0 && toolChoice !== 'none' ? 'auto' : toolChoice
 }
 
 /** The text format for tools; undefined where the model takes them itself. */
-async function chooseDialect({ options, tools }: Job, model: ChatModel): Promise<Dialect | undefined> {
+async function openDialect({ options, tools }: Job, { capabilities }: ChatModel): Promise<Dialect | undefined> {
   const { dialect: named = 'auto' } = options
-  const { tools: support, dialect: own } = model.capabilities
-  if (named === 'native' || (named === 'auto' && support === 'native')) return undefined
-  const { loadDialect, dialectNames } = await import('./dialect/dialects.js')
-  if (named === 'auto') {
-    return tools.length === 0
-      ? await loadDialect('none')
-      : ((await loadDialect(own ?? '')) ?? (await loadDialect('hermes')))
-  }
-  const dialect = await loadDialect(named)
-  if (dialect !== undefined) return dialect
-  throw new AlcoveError(
-    'invalid-argument',
-    `dialect: expected auto, native or one of ${dialectNames.join(', ')}, got '${named}'`,
-  )
-}
-
-async function openRunner(job: Job): Promise<ToolRunner> {
-  const { options, tools, control, clock, toolCache } = job
-  const { createToolRunner } = await import('../tools/run-tools.js')
-  const runner = createToolRunner({
-    tools,
-    maxParallelCalls: options.maxParallelCalls ?? 5,
-    maxCalls: options.limits?.toolCalls,
-    signal: control.signal,
-    clock,
-    emit: control.emit,
-    askApproval: job.canAskApproval ? ({ callId }) => control.askApproval(callId) : undefined,
-    cache: toolCache,
-  })
-  job.onRunner(runner)
-  return runner
-}
-
-function assistantMessage({ parts }: ModelTurn, record: RunRecord | undefined): Message {
-  const content = [
-    ...parts,
-    ...(record?.citations.map((citation) => ({ type: 'citation' as const, ...citation })) ?? []),
-  ]
-  const only = content.length === 1 ? content[0] : undefined
-  if (content.length === 0) return { role: 'assistant', content: '' }
-  return { role: 'assistant', content: only?.type === 'text' ? only.text : content }
+  if (named === 'native' || (named === 'auto' && capabilities.tools === 'native')) return undefined
+  const { chooseDialect } = await import('./choose-dialect.js')
+  return await chooseDialect(named, tools.length > 0, capabilities.dialect)
 }
 
 function callIds(messages: readonly Message[]): Set<string> {

@@ -5,6 +5,7 @@ import { abortable } from '../runtime/abort.js'
 import type { Call } from '../tools/run-tools.js'
 import type { Dialect, DialectParser } from './dialect/dialect.js'
 import type { Job } from './loop.js'
+import { notePrefill } from './prefill-rate.js'
 
 /** What the model said in one call. */
 export interface ModelTurn {
@@ -28,6 +29,9 @@ interface TurnOptions {
   readonly usedIds: Set<string>
 }
 
+/** After so many parts other tasks of this thread have their turn: a model that is always ready, as from a cache, must not starve them. */
+const PARTS_AT_ONCE = 256
+
 /** One call of the model: its parts go to the reader as they come, its tool calls start at once. */
 export async function callModel(
   job: Job,
@@ -43,7 +47,8 @@ export async function callModel(
   let usage: ModelUsage | undefined
   meter.startCall()
   try {
-    for (;;) {
+    for (let parts = 1; ; parts++) {
+      if (parts % PARTS_AT_ONCE === 0) await yieldToTasks()
       await control.ready()
       const { done, value: part } = await abortable(reader.read(), control.signal)
       if (done) break
@@ -64,7 +69,13 @@ export async function callModel(
   if (stop) await turn.take({ type: 'text-delta', text: stop.flush() })
   await turn.end(reason)
   meter.addModelUsage(usage ?? (await estimateUsage(model, request, turn.text)))
+  if (usage) notePrefill(model, usage)
   return turn.result(reason)
+}
+
+async function yieldToTasks(): Promise<void> {
+  const { scheduler } = globalThis as { scheduler?: { yield?(): Promise<void> } }
+  await (scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve)))
 }
 
 async function openStop(stop: readonly string[]) {
@@ -92,7 +103,10 @@ class TurnReader {
   constructor(job: Job, options: TurnOptions) {
     this.#job = job
     this.#options = options
-    this.#parser = options.dialect?.createParser({ createId: job.createId })
+    this.#parser = options.dialect?.createParser({
+      createId: job.createId,
+      toolNames: job.tools.map(({ name }) => name),
+    })
     this.#textStart = job.record.text.length + job.record.draft.length
   }
 

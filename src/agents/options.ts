@@ -1,8 +1,11 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Corpus, Metadata, SearchMode } from '../protocol/corpus.js'
 import type { Message } from '../protocol/message.js'
 import type { ChatModel, LoadOptions, ModelTask, OutputConstraint, Sampling, ToolChoice } from '../protocol/model.js'
 import type { Usage } from '../protocol/stream-part.js'
+import type { ToolSchema } from '../tools/schema.js'
 import type { Tool } from '../tools/tool.js'
+import type { ContextOptions } from './context-options.js'
 
 /** Where a run ends before its answer is complete; what there is then is its result, with the finish reason `limit`. */
 export interface RunLimits {
@@ -62,6 +65,8 @@ export interface AgentOptions {
   /** `native`, or the name of a text format for tools. @default 'auto': native where the model has it, else the model's own format */
   readonly dialect?: string | undefined
   readonly sampling?: Sampling | undefined
+  /** What of a conversation the model is given. */
+  readonly context?: ContextOptions | undefined
   /** A form that the answer must have. */
   readonly output?: OutputConstraint | undefined
   readonly limits?: RunLimits | undefined
@@ -71,3 +76,20 @@ export interface AgentOptions {
 
 /** What a run is asked: a question, a message, or a whole conversation. Never mutated. */
 export type AgentInput = string | Message | readonly Message[]
+
+/** A schema for an answer, or none. */
+export type AnswerSchema = ToolSchema | undefined
+
+/** The object that a run with such a schema gives: what the schema's library infers; `unknown` for a JSON Schema, undefined without a schema. */
+export type AnswerObject<Schema extends AnswerSchema> = Schema extends StandardSchemaV1
+  ? StandardSchemaV1.InferOutput<Schema>
+  : Schema extends undefined
+    ? undefined
+    : unknown
+
+/** An object that is still being written: everything may be missing. */
+export type PartialObject<Value> = Value extends readonly (infer Item)[]
+  ? PartialObject<Item>[]
+  : Value extends object
+    ? { [Key in keyof Value]?: PartialObject<Value[Key]> }
+    : Value

@@ -14,9 +14,13 @@ export class PartQueue {
   /** Adds a part. After `close` it does nothing. */
   put(part: StreamPart): void {
     if (this.#isClosed) return
-    const merged = this.#isDraining || this.#isFull ? merge(this.#parts.at(-1), part) : undefined
-    if (merged !== undefined) this.#parts[this.#parts.length - 1] = merged
-    else this.#parts.push(part)
+    const merged = this.#isCrowded ? merge(this.#parts.at(-1), part) : undefined
+    if (merged !== undefined) {
+      this.#parts[this.#parts.length - 1] = merged
+    } else {
+      if (this.#isCrowded && part.type === 'tool-progress') this.#forgetProgress(part.callId)
+      this.#parts.push(part)
+    }
     this.#wakeReader()
   }
 
@@ -58,6 +62,16 @@ export class PartQueue {
   discard(): void {
     this.#parts = []
     this.close()
+  }
+
+  /** Several tools that report in turn must not fill the queue: only the newest report of each is kept. */
+  #forgetProgress(callId: string): void {
+    const at = this.#parts.findLastIndex((part) => part.type === 'tool-progress' && part.callId === callId)
+    if (at >= 0) this.#parts.splice(at, 1)
+  }
+
+  get #isCrowded(): boolean {
+    return this.#isDraining || this.#isFull
   }
 
   get #isFull(): boolean {

@@ -1,11 +1,13 @@
 import type { Message, MessagePart } from '../protocol/message.js'
 import type { ChatModel, ModelRequest, ToolChoice } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
+import { budgetOf, type ContextSettings } from './context-options.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Documents } from './documents.js'
-import { loadModel } from './load-model.js'
 import type { Job } from './loop.js'
+import { tokensInTime } from './prefill-rate.js'
 import { lastUserText } from './read-input.js'
+import { mostTokens } from './token-bound.js'
 
 /** What the request of a step is made of. */
 export interface RequestState {
@@ -18,44 +20,32 @@ export interface RequestState {
   readonly isFinal: boolean
 }
 
+/** A conversation that can be no longer is counted whole at each step. */
+const SHORT_TOKENS = 4096
+
 /** The request of a step, within the model's context. What had to give way is gone from `conversation` too. */
 export async function buildRequest(job: Job, model: ChatModel, state: RequestState): Promise<ModelRequest> {
-  const { options, control } = job
   const { documents, conversation } = state
-  const build = (messages: readonly Message[], passages?: number) =>
-    writeRequest(job, state, documents ? documents.addTo(messages, passages) : messages)
   const { history } = await historyTools(job, state)
-  const write = (messages: readonly Message[], passages?: number) => build(history(messages), passages)
-  const { maxTokens } = documents?.sampling ?? options.sampling ?? {}
-  const reserve = maxTokens ?? Math.min(1024, Math.floor(model.contextTokens / 4))
-  const budget = model.contextTokens - reserve
-  const request = write(conversation)
-  if (model.isLoaded === false) {
-    if (mostTokens(request) <= budget) return request
-    await loadModel(job, model)
+  const write = (given: readonly Message[], passages?: number) => {
+    const messages = history(given)
+    return writeRequest(job, state, documents ? documents.addTo(messages, passages) : messages)
   }
-  const tokens = await abortable(model.countTokens(request), control.signal)
-  if (tokens <= budget) return request
-  const { trimToBudget } = await import('./context.js')
-  const trimmed = await abortable(
-    trimToBudget({ messages: conversation, passages: documents?.passages.length ?? 0, write, model, budget, tokens }),
-    control.signal,
-  )
-  conversation.splice(0, conversation.length, ...trimmed.messages)
-  documents?.keep(trimmed.passages)
-  control.emit({ type: 'context-trimmed', ...trimmed.report })
-  return trimmed.request
-}
-
-/** Tokens that a chat template may add to a conversation, and to each of its messages. */
-const TEMPLATE_TOKENS = 256
-const MESSAGE_TOKENS = 16
-
-/** No tokenizer makes more tokens of a request: each stands for a byte at least, and a template may write tools out widely. */
-function mostTokens({ messages, tools }: ModelRequest): number {
-  const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value ?? '')).length
-  const own = messages.reduce((sum, message) => sum + bytes(message.content) + MESSAGE_TOKENS, TEMPLATE_TOKENS)
-  return own + 3 * bytes(tools)
+  const { context, sampling }: ContextSettings = job.options
+  const settings = { context, sampling: documents?.sampling ?? sampling }
+  const isHurried = tokensInTime(model, context?.targetFirstTokenMs) < Number.POSITIVE_INFINITY
+  if (documents === undefined && !isHurried) {
+    const request = write(conversation)
+    const room = budgetOf(settings, model.contextTokens)
+    const most = mostTokens(request)
+    // An engine's tokenizer keeps to the bound. Other models are asked, here as long as that costs nothing.
+    if (most <= room && model.isLoaded !== undefined) return request
+    if (most <= Math.min(room, SHORT_TOKENS)) {
+      if ((await abortable(model.countTokens(request), job.control.signal)) <= room) return request
+    }
+  }
+  const { fitRequest } = await import('./context.js')
+  return await fitRequest({ job, model, settings, conversation, documents, write })
 }
 
 /** With no tools to call at all, earlier calls become readable text; everything else stays as it is. */
@@ -93,7 +83,9 @@ function writeRequest(
       toolChoice: hasTools ? toolChoice : 'none',
       final: hasTools && isFinal,
     }
-    return { messages: dialect.format({ ...format, language }), ...common }
+    const request = { messages: dialect.format({ ...format, language }), ...common }
+    if (!dialect.stop) return request
+    return { ...request, sampling: { ...sampling, stop: [...(sampling?.stop ?? []), ...dialect.stop] } }
   }
   const canCall = described.length > 0 && options.toolChoice !== 'none'
   return canCall ? { messages, tools: described, ...common } : { messages, ...common }

@@ -3,16 +3,10 @@ import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { Message } from '../protocol/message.js'
 import type { ErrorInfo, Finish, FinishReason, StreamPart, Usage } from '../protocol/stream-part.js'
 import { abortError, onAbort } from '../runtime/abort.js'
-import { iterate } from '../runtime/stream.js'
+import type { PartialObject } from './options.js'
 import { PartQueue } from './part-queue.js'
-
-/** A `ReadableStream` that can be read with `for await` in every browser. */
-class IterableStream<T> extends ReadableStream<T> {
-  // Browsers whose streams are async iterable give the same; Safari's are not. Leaving the loop early cancels.
-  override [Symbol.asyncIterator](): ReadableStreamAsyncIterator<T> {
-    return iterate<T>(this) as unknown as ReadableStreamAsyncIterator<T>
-  }
-}
+import { IterableStream, readObject, readText } from './run-readers.js'
+import type { RunState } from './run-state.js'
 
 /**
  * An agent's run. It has started already.
@@ -20,12 +14,22 @@ class IterableStream<T> extends ReadableStream<T> {
  * It is a stream of parts: deltas in order, `finish` last, and reading it never throws. A reader that leaves early cancels it, a slow reader
  * slows the model. Touching `text`, `messages`, `usage` or `finish` makes it go on by itself; unread deltas are then merged.
  */
-export interface AgentRun extends ReadableStream<StreamPart> {
+export interface AgentRun<Output = undefined> extends ReadableStream<StreamPart> {
   /**
    * The text alone. Takes the run's reader; errors where the run fails or is aborted.
    * @throws AlcoveError `invalid-argument` when the run is being read already
    */
   readonly textStream: ReadableStream<string>
+  /**
+   * With a schema: the growing object, each time whole; the last one is checked. Takes the run's reader; errors where the run does.
+   * @throws AlcoveError `invalid-argument` when there is no schema, or the run is being read already
+   */
+  readonly partialObject: ReadableStream<PartialObject<Output>>
+  /**
+   * With a schema: the checked object; undefined when the run has paused. Rejects like `text`, and with `output-invalid` when the run ended
+   * without an answer that fits.
+   */
+  readonly object: Promise<Output>
   /** The text of all steps, in order, without drafts. Like `messages` and `usage` it rejects when the run is aborted, left early or fails. */
   readonly text: Promise<string>
   /** The messages that the run added to the conversation. */
@@ -35,6 +39,11 @@ export interface AgentRun extends ReadableStream<StreamPart> {
   readonly finish: Promise<Finish>
   /** Ends the run now, whatever it is doing. */
   abort(reason?: unknown): void
+  /**
+   * While the run waits for approvals, and after it was left or aborted there: what `agent.resume` goes on from. Else undefined. It is there
+   * when the `approval-request` is told.
+   */
+  readonly state: RunState | undefined
   /** Lets a call go on that asked for approval. */
   approve(callId: string): void
   /** Refuses a call that asked for approval; the model is told why. */
@@ -55,6 +64,11 @@ export interface RunRecord {
   steps: number
   /** The step that was started and has not ended. */
   openStep: number | undefined
+  /** The answer as an object; undefined where none was asked for, or none is there yet. */
+  object: { readonly value: unknown } | undefined
+  readonly wantsObject: boolean
+  /** The state to go on from, while calls wait for a person. */
+  state: (() => RunState) | undefined
   usage(): Usage
 }
 
@@ -74,6 +88,8 @@ export interface RunControl {
   askApproval(callId: string): Promise<ApprovalAnswer>
   /** Ends the run at a limit, with what there is. */
   stopAtLimit(): void
+  /** Ends the run with an error, whatever the loop is doing. */
+  fail(error: unknown): void
 }
 
 /** Starts a run. `execute` gives the reason why it ended, or throws. */
@@ -81,7 +97,7 @@ export function startRun(
   record: RunRecord,
   execute: (control: RunControl) => Promise<FinishReason>,
   signal?: AbortSignal,
-): AgentRun & { readonly citations: Promise<readonly Citation[]> } {
+): AgentRun<unknown> & { readonly citations: Promise<readonly Citation[]> } {
   return new Run(record, execute, signal)
 }
 
@@ -91,7 +107,7 @@ export function errorInfo({ code, message, hint, retryable, details }: AlcoveErr
   return Object.keys(details).length === 0 ? info : { ...info, details }
 }
 
-class Run extends IterableStream<StreamPart> implements AgentRun {
+class Run extends IterableStream<StreamPart> implements AgentRun<unknown> {
   readonly #record: RunRecord
   readonly #queue: PartQueue
   readonly #controller = new AbortController()
@@ -101,10 +117,12 @@ class Run extends IterableStream<StreamPart> implements AgentRun {
   readonly #messages = deferred<readonly Message[]>()
   readonly #citations = deferred<readonly Citation[]>()
   readonly #usage = deferred<Usage>()
+  readonly #object = deferred<unknown>()
   readonly #finish = deferred<Finish>()
   #failure: AlcoveError | undefined
   #isSettled = false
   #textStream: ReadableStream<string> | undefined
+  #partialObject: ReadableStream<unknown> | undefined
 
   constructor(record: RunRecord, execute: (control: RunControl) => Promise<FinishReason>, signal?: AbortSignal) {
     const queue = new PartQueue()
@@ -148,9 +166,23 @@ class Run extends IterableStream<StreamPart> implements AgentRun {
     return this.#drained(this.#citations.promise)
   }
 
+  get object(): Promise<unknown> {
+    return this.#drained(this.#object.promise)
+  }
+
   get textStream(): ReadableStream<string> {
-    this.#textStream ??= this.#readText()
+    this.#textStream ??= readText(this.#takeReader('textStream'), () => this.#failure)
     return this.#textStream
+  }
+
+  get partialObject(): ReadableStream<unknown> {
+    if (!this.#record.wantsObject) throw new AlcoveError('invalid-argument', 'partialObject: the run has no schema')
+    this.#partialObject ??= readObject(this.#takeReader('partialObject'), () => this.#object.promise)
+    return this.#partialObject
+  }
+
+  get state(): RunState | undefined {
+    return this.#record.state?.()
   }
 
   abort(reason?: unknown): void {
@@ -187,12 +219,17 @@ class Run extends IterableStream<StreamPart> implements AgentRun {
         ready: () => this.#queue.ready(),
         askApproval: (callId) => this.#approval(callId).promise,
         stopAtLimit: () => this.#settle('limit'),
+        fail: (error) => this.#fail(error),
       })
       this.#settle(reason)
     } catch (error) {
-      // The signal aborts only after the run has settled, so an error that comes first is a failure.
-      this.#settle('error', toAlcoveError(error, 'model-load-failed'))
+      this.#fail(error)
     }
+  }
+
+  /** The signal aborts only after the run has settled, so an error that comes first is a failure. */
+  #fail(error: unknown): void {
+    this.#settle('error', toAlcoveError(error, 'model-load-failed'))
   }
 
   /** Ends the run, once: last parts, promises, and the signal that stops whatever is still at work. */
@@ -201,6 +238,8 @@ class Run extends IterableStream<StreamPart> implements AgentRun {
     this.#isSettled = true
     this.#failure = failure
     this.#forget?.()
+    const state = this.#record.state?.()
+    this.#record.state = state && (() => state)
     const { openStep, steps, text, partial, citations } = this.#record
     const messages: Message[] = [...this.#record.messages]
     if (partial !== '') messages.push({ role: 'assistant', content: partial })
@@ -218,29 +257,21 @@ class Run extends IterableStream<StreamPart> implements AgentRun {
     settle(this.#messages, messages, failure)
     settle(this.#usage, usage, failure)
     settle(this.#citations, citations, failure)
+    const { object, wantsObject } = this.#record
+    const lacksObject = wantsObject && object === undefined && reason !== 'paused'
+    settle(this.#object, object?.value, failure ?? (lacksObject ? noObject(reason) : undefined))
   }
 
-  #readText(): ReadableStream<string> {
-    if (this.locked) {
-      throw new AlcoveError('invalid-argument', 'textStream: the run is being read already', {
-        hint: 'Read either the run or its textStream, or await its text.',
-      })
-    }
-    const reader = this.getReader()
-    return new IterableStream<string>(
-      {
-        pull: async (controller) => {
-          for (;;) {
-            const { done, value } = await reader.read()
-            if (done) return this.#failure ? controller.error(this.#failure) : controller.close()
-            if (value.type === 'text-delta' && value.role !== 'draft') return controller.enqueue(value.text)
-          }
-        },
-        cancel: (reason) => reader.cancel(reason),
-      },
-      { highWaterMark: 0 },
-    )
+  #takeReader(name: string): ReadableStreamDefaultReader<StreamPart> {
+    if (!this.locked) return this.getReader()
+    throw new AlcoveError('invalid-argument', `${name}: the run is being read already`, {
+      hint: 'Read the run in one way only, or await its promises.',
+    })
   }
+}
+
+function noObject(reason: FinishReason): AlcoveError {
+  return new AlcoveError('output-invalid', `The run ended (${reason}) without an answer that fits the schema`)
 }
 
 /** A promise whose rejection is no page error when nobody looks at it. */

@@ -13,6 +13,8 @@ export interface UsageMeter {
   setLoading(isLoading: boolean): void
   /** A model call begins: rates are measured from its first token. */
   startCall(): void
+  /** Goes on from what a stored run had used. */
+  restore(usage: Usage): void
   readonly totalTokens: number
   read(): Usage
 }
@@ -20,6 +22,8 @@ export interface UsageMeter {
 /** @param readToolMs time that tools have taken so far */
 export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageMeter {
   const startedAt = clock.now()
+  /** What was used before the run was stored. */
+  let before: Partial<Usage> = {}
   const sums = {
     promptTokens: 0,
     completionTokens: 0,
@@ -66,6 +70,22 @@ export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageM
     startCall() {
       callFirstTokenAt = undefined
     },
+    restore(usage) {
+      before = usage
+      for (const key of [
+        'promptTokens',
+        'completionTokens',
+        'cachedTokens',
+        'queueMs',
+        'loadMs',
+        'searchMs',
+      ] as const) {
+        sums[key] = usage[key] ?? 0
+      }
+      if (usage.tokensPerSecond) sums.decodeMs = (sums.completionTokens / usage.tokensPerSecond) * 1000
+      cache = usage.cache ?? 'off'
+      modelId = usage.modelId
+    },
     get totalTokens() {
       return sums.promptTokens + sums.completionTokens
     },
@@ -74,10 +94,11 @@ export function createUsageMeter(clock: Clock, readToolMs: () => number): UsageM
       return {
         ...rest,
         totalTokens: sums.promptTokens + sums.completionTokens,
-        timeToFirstTokenMs: firstTokenAt === undefined ? undefined : firstTokenAt - startedAt,
+        timeToFirstTokenMs:
+          before.timeToFirstTokenMs ?? (firstTokenAt === undefined ? undefined : firstTokenAt - startedAt),
         tokensPerSecond: decodeMs > 0 ? (sums.completionTokens / decodeMs) * 1000 : undefined,
-        toolMs: readToolMs(),
-        durationMs: clock.now() - startedAt,
+        toolMs: (before.toolMs ?? 0) + readToolMs(),
+        durationMs: (before.durationMs ?? 0) + clock.now() - startedAt,
         cache,
         modelId,
       }

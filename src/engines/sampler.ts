@@ -13,6 +13,8 @@ export interface Sampler {
    * @param logits one number for each token of the vocabulary; changed in place by penalties
    */
   sample(logits: Float32Array): number
+  /** Takes a token that was chosen without it. */
+  accept(token: number): void
 }
 
 /** Uniform numbers in [0, 1) from a seed (sfc32, Chris Doty-Humphrey's Small Fast Counter). */
@@ -97,7 +99,11 @@ function chooseToken(weights: Float64Array, topK: number, topP: number, random: 
   // A token below its even share of what the nucleus leaves out cannot be in the nucleus.
   const floor = topK > 0 ? nthLargest(weights, topK) : topP < 1 ? ((1 - topP) * total) / weights.length : 0
   const order: number[] = []
-  for (let token = 0; token < weights.length; token++) if ((weights[token] as number) >= floor) order.push(token)
+  for (let token = 0; token < weights.length; token++) {
+    const weight = weights[token] as number
+    // A forbidden token has no weight at all.
+    if (weight >= floor && weight > 0) order.push(token)
+  }
   if (topK <= 0 && topP >= 1) return draw(weights, order, order.length, total, random)
   order.sort((a, b) => (weights[b] as number) - (weights[a] as number) || a - b)
   if (topK > 0) order.length = Math.min(order.length, topK)
@@ -135,13 +141,18 @@ export function createSampler(
     }
   }
 
+  const accept = (token: number) => {
+    seen.add(token)
+    counts.set(token, (counts.get(token) ?? 0) + 1)
+  }
+
   return {
     sample(logits) {
       penalise(logits)
       const token = temperature > 0 ? chooseToken(weigh(logits, temperature), topK, topP, random()) : argmax(logits)
-      seen.add(token)
-      counts.set(token, (counts.get(token) ?? 0) + 1)
+      accept(token)
       return token
     },
+    accept,
   }
 }

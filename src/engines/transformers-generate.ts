@@ -3,8 +3,9 @@ import type { ModelPart, ModelRequest, Sampling } from '../protocol/model.js'
 import { throwIfAborted } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import { createDetokenizer } from './detokenizer.js'
+import type { Constrainer, TokenConstraint } from './grammar/constraint.js'
 import { nextMacrotask } from './macrotask.js'
-import { createSampler, type SamplerOptions } from './sampler.js'
+import { createSampler, type Sampler, type SamplerOptions } from './sampler.js'
 import { createStopCutter } from './stop-words.js'
 import type { Decoder } from './transformers-decoder.js'
 import type { TokenTexts } from './transformers-prompt.js'
@@ -20,6 +21,8 @@ export interface Writer {
   readonly defaults: SamplerOptions
   /** Tokens to read in one run of the engine at first. */
   readonly firstStepTokens: number
+  /** Undefined where the tokens of the model cannot be told apart by their text. */
+  readonly constrainer?: (() => Constrainer | undefined) | undefined
 }
 
 /** Answers that name no `maxTokens` end here. */
@@ -75,20 +78,47 @@ async function* readPrompt(
 function createTextWriter({ texts }: Writer, prompt: readonly number[], stop: readonly string[] | undefined) {
   const cutter = createStopCutter(stop)
   let detokenizer = createDetokenizer({ decode: texts.decode, context: prompt })
+  const read = (token: number): string => {
+    if (!texts.isSpecial(token)) return detokenizer.push(token)
+    const spoken = texts.textOf(token)
+    if (spoken === '') return ''
+    const open = detokenizer.flush()
+    detokenizer = createDetokenizer({ decode: texts.decode })
+    return open + spoken
+  }
   return {
-    push(token: number): { readonly text: string; readonly stopped: boolean } {
-      if (!texts.isSpecial(token)) return cutter.push(detokenizer.push(token))
-      const spoken = texts.textOf(token)
-      if (spoken === '') return { text: '', stopped: false }
-      const open = detokenizer.flush()
-      detokenizer = createDetokenizer({ decode: texts.decode })
-      return cutter.push(open + spoken)
+    push(tokens: readonly number[]): { readonly text: string; readonly stopped: boolean } {
+      return cutter.push(tokens.map(read).join(''))
     },
     flush(): string {
       const { text } = cutter.push(detokenizer.flush())
       return text + cutter.flush()
     },
   }
+}
+
+function startConstraint(writer: Writer, { output }: ModelRequest): TokenConstraint | undefined {
+  if (output === undefined) return undefined
+  const constrainer = writer.constrainer?.()
+  if (constrainer !== undefined) return constrainer.start(output)
+  throw new AlcoveError('invalid-argument', `output: '${writer.modelId}' cannot be held to a form`, {
+    hint: 'Leave `output` out and check the answer, or use another model.',
+  })
+}
+
+/** The next tokens: those that the form leaves no choice in, else one by chance. At least one. */
+function chooseTokens(
+  logits: Float32Array,
+  sampler: Sampler,
+  constraint: TokenConstraint | undefined,
+  limit: number,
+): readonly number[] {
+  const forced = constraint?.forced().slice(0, limit) ?? []
+  for (const token of forced) sampler.accept(token)
+  if (forced.length === 0) constraint?.restrict(logits)
+  const tokens = forced.length > 0 ? forced : [sampler.sample(logits)]
+  for (const token of tokens) constraint?.accept(token)
+  return tokens
 }
 
 /**
@@ -107,6 +137,7 @@ export async function* generateText(
   const room = contextTokens - prompt.length
   if (room < 1) throw overflow(writer, prompt.length)
   const maxTokens = Math.min(sampling.maxTokens ?? DEFAULT_MAX_TOKENS, room)
+  const constraint = startConstraint(writer, request)
   const began = clock.now()
   const cachedTokens = decoder.rewind(prompt)
   let logits = yield* readPrompt(writer, prompt, cachedTokens, signal, clock)
@@ -116,22 +147,22 @@ export async function* generateText(
   let completionTokens = 0
   let reason: 'stop' | 'length' = 'length'
   while (completionTokens < maxTokens) {
-    const token = sampler.sample(logits)
-    if (endTokens.has(token)) {
+    const tokens = chooseTokens(logits, sampler, constraint, maxTokens - completionTokens)
+    if (tokens.some((token) => endTokens.has(token))) {
       reason = 'stop'
       break
     }
-    completionTokens++
-    const shown = text.push(token)
+    completionTokens += tokens.length
+    const shown = text.push(tokens)
     if (shown.text !== '') yield { type: 'text-delta', text: shown.text }
-    if (shown.stopped) {
+    if (shown.stopped || constraint?.isComplete) {
       reason = 'stop'
       break
     }
     if (completionTokens >= maxTokens) break
     await nextMacrotask()
     throwIfAborted(signal)
-    logits = await decoder.feed([token])
+    logits = await decoder.feed(tokens)
   }
   const rest = text.flush()
   if (rest !== '') yield { type: 'text-delta', text: rest }

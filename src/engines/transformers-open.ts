@@ -2,12 +2,13 @@ import type { AlcoveErrorCode } from '../protocol/error.js'
 import type { StatusPart } from '../protocol/stream-part.js'
 import type { ModelSpec } from './engine.js'
 import { isFileBroken, translateEngineError } from './engine-errors.js'
+import { type Constrainer, createConstrainer } from './grammar/constraint.js'
 import { createLoadMeter, type LoadMeter } from './load-meter.js'
 import type { SamplerOptions } from './sampler.js'
 import { findBuild } from './transformers-build.js'
 import { createDecoder } from './transformers-decoder.js'
 import type { Writer } from './transformers-generate.js'
-import { createTokenTexts } from './transformers-prompt.js'
+import { createTokenTexts, createVocabulary, type TokenTexts } from './transformers-prompt.js'
 import {
   chooseDevice,
   type Device,
@@ -98,6 +99,8 @@ async function openOn({ spec, loader, signal, report }: Opening, device: Device,
   const model = await loadWeights(library, { loader, signal, meter, device, dtype })
   const limit = Number(config.max_position_embeddings ?? textConfig(config).max_position_embeddings)
   const own = Math.min(Number.isFinite(limit) ? limit : Infinity, tokenizer.model_max_length)
+  const texts = createTokenTexts(tokenizer)
+  const endTokens = endTokensOf(model, tokenizer)
   report({ ...meter.part(`The model is ready on ${device}`), totalBytes: meter.part('').loadedBytes ?? 0 })
   return {
     modelId: spec.id,
@@ -105,14 +108,25 @@ async function openOn({ spec, loader, signal, report }: Opening, device: Device,
     tokenizer,
     device,
     decoder: createDecoder(library, model),
-    texts: createTokenTexts(tokenizer),
+    texts,
     contextTokens: Math.min(
       spec.contextTokens ?? Infinity,
       own < 1e7 ? own : (spec.contextTokens ?? UNKNOWN_CONTEXT_TOKENS),
     ),
-    endTokens: endTokensOf(model, tokenizer),
+    endTokens,
     defaults: samplingDefaults(model),
     firstStepTokens: FIRST_STEP_TOKENS[device],
+    constrainer: lazyConstrainer(tokenizer, texts, endTokens),
+  }
+}
+
+/** Made at the first answer that needs it: it goes through the whole vocabulary. */
+function lazyConstrainer(tokenizer: Tokenizer, texts: TokenTexts, endTokens: ReadonlySet<number>) {
+  let constrainer: Constrainer | undefined
+  return () => {
+    const vocabulary = constrainer ? undefined : createVocabulary(tokenizer, texts)
+    if (vocabulary) constrainer = createConstrainer(vocabulary, endTokens)
+    return constrainer
   }
 }
 

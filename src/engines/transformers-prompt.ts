@@ -1,6 +1,7 @@
 import { AlcoveError } from '../protocol/error.js'
 import type { Message } from '../protocol/message.js'
 import { type FlatMessage, flattenMessages } from './flat-messages.js'
+import { readTokenBytes, type Vocabulary } from './grammar/vocabulary.js'
 import type { Tokenizer } from './transformers-runtime.js'
 
 /** Moves the system text into the first user turn, for templates that know no system role. */
@@ -65,4 +66,12 @@ export function createTokenTexts(tokenizer: Tokenizer): TokenTexts {
       return SPOKEN.test(text) ? text : ''
     },
   }
+}
+
+/** The tokenizer as a constraint needs it; undefined for one whose tokens have no bytes of their own. */
+export function createVocabulary(tokenizer: Tokenizer, texts: TokenTexts): Vocabulary | undefined {
+  const tokens = readTokenBytes(tokenizer._tokenizerJSON, tokenizer.get_vocab(), (token, content) =>
+    texts.isSpecial(token) ? texts.textOf(token) : content,
+  )
+  return tokens && { tokens, encode: (text) => tokenizer.encode(text, { add_special_tokens: false }) }
 }

@@ -19,7 +19,7 @@ const UNKNOWN_CONTEXT_TOKENS = 2_048
 
 /**
  * Chat models of transformers.js (ONNX), on WebGPU where there is a real GPU, else on WebAssembly. For use in a worker.
- * `seed` makes an answer repeatable on one device and build; `output` constraints and native tools are not offered.
+ * `seed` makes an answer repeatable on one device and build; native tools are not offered. `output` takes a JSON schema or a grammar in GBNF.
  */
 export const transformersChat: ChatEngine = {
   inspect: inspectTransformers,
@@ -59,7 +59,7 @@ class TransformersChatModel implements ChatModel {
 
   get capabilities(): ChatModelCapabilities {
     const { trust = 'answer', dialect } = this.#spec
-    return { tools: 'none', grammar: 'none', inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
+    return { tools: 'none', grammar: 'gbnf', inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
   }
 
   get isLoaded(): boolean {

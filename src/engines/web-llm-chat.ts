@@ -3,6 +3,8 @@ import { AlcoveError } from '../protocol/error.js'
 import type { ModelFinishReason, ModelPart, ModelRequest, ModelUsage } from '../protocol/model.js'
 import { onAbort } from '../runtime/abort.js'
 import { flattenMessages } from './flat-messages.js'
+import { schemaGrammar } from './grammar/schema-grammar.js'
+import { writeGrammar } from './grammar/write-grammar.js'
 import { type ConversationTemplate, escapeReplacement } from './web-llm-prompt.js'
 
 /** The part of `MLCEngine` that answers. */
@@ -37,9 +39,7 @@ export function checkRequest(request: ModelRequest): void {
   if (output?.type === 'grammar' && output.syntax !== 'ebnf') {
     throw new AlcoveError('invalid-argument', `output: WebLLM takes grammars in EBNF, got '${output.syntax}'`)
   }
-  if (output?.type === 'json-schema' && output.schema === false) {
-    throw new AlcoveError('invalid-argument', 'output: nothing fits the schema `false`')
-  }
+  if (output?.type === 'json-schema') schemaGrammar(output.schema)
 }
 
 /** A request in WebLLM's form. `topK` has no counterpart and is left out. */
@@ -65,11 +65,10 @@ export function requestBody(request: ModelRequest, template?: ConversationTempla
   return { ...given, messages, stream: true, stream_options: { include_usage: true } }
 }
 
+/** WebLLM could take a schema itself, but lets white space stand anywhere: a small model writes it for ever. */
 function responseFormat(output: NonNullable<ModelRequest['output']>): ResponseFormat {
-  if (output.type === 'grammar') return { type: 'grammar', grammar: output.grammar }
-  return output.schema === true
-    ? { type: 'json_object' }
-    : { type: 'json_object', schema: JSON.stringify(output.schema) }
+  const grammar = output.type === 'grammar' ? output.grammar : writeGrammar(schemaGrammar(output.schema))
+  return { type: 'grammar', grammar }
 }
 
 /**

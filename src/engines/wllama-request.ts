@@ -7,13 +7,14 @@ import type {
 import { AlcoveError } from '../protocol/error.js'
 import type { ModelFinishReason, ModelPart, ModelRequest, ModelUsage } from '../protocol/model.js'
 import { type FlatMessage, flattenMessages } from './flat-messages.js'
+import { schemaGrammar } from './grammar/schema-grammar.js'
+import { writeGrammar } from './grammar/write-grammar.js'
 
 /** Fields of the llama.cpp server that wllama's types leave out and its JSON passes on. */
 interface ServerFields {
   readonly stop?: readonly string[]
   readonly repeat_penalty?: number
   readonly stream_options: { readonly include_usage: true }
-  readonly json_schema?: unknown
 }
 export type WllamaChat = ChatCompletionParams & ServerFields
 export type WllamaCompletion = RawCompletionParams & ServerFields
@@ -29,31 +30,23 @@ export function checkRequest(request: ModelRequest): void {
   if (output?.type === 'grammar' && output.syntax !== 'gbnf') {
     throw new AlcoveError('invalid-argument', `output: this model takes grammars in GBNF, got '${output.syntax}'`)
   }
-  if (output?.type === 'json-schema' && output.schema === false) {
-    throw new AlcoveError('invalid-argument', 'output: nothing fits the schema `false`')
-  }
+  if (output?.type === 'json-schema') schemaGrammar(output.schema)
 }
 
 /** A request for a model with a chat template. */
 export function chatBody(request: ModelRequest): WllamaChat {
-  const { output } = request
-  const messages = flattenMessages(request.messages)
-  return { ...commonFields(request), messages, ...(output?.type === 'json-schema' && responseFormat(output.schema)) }
+  return { ...commonFields(request), messages: flattenMessages(request.messages) }
 }
-
-const responseFormat = (schema: unknown) => ({
-  response_format:
-    schema === true
-      ? { type: 'json_object' as const }
-      : { type: 'json_schema' as const, json_schema: { name: 'output', schema, strict: true } },
-})
 
 /** A request for a model without one: it continues the texts of the messages. */
 export function completionBody(request: ModelRequest): WllamaCompletion {
-  const { output } = request
-  const prompt = promptOf(flattenMessages(request.messages))
-  const schema = output?.type === 'json-schema' ? { json_schema: output.schema === true ? {} : output.schema } : {}
-  return { ...commonFields(request), prompt, ...schema }
+  return { ...commonFields(request), prompt: promptOf(flattenMessages(request.messages)) }
+}
+
+/** llama.cpp could take a schema itself, but lets white space stand anywhere: a small model writes it for ever. */
+function grammarOf(output: ModelRequest['output']): string | undefined {
+  if (output?.type === 'json-schema') return writeGrammar(schemaGrammar(output.schema))
+  return output?.grammar
 }
 
 /** The prompt of a model that knows no turns. */
@@ -70,7 +63,7 @@ function commonFields({ sampling = {}, output }: ModelRequest) {
     presence_penalty: sampling.presencePenalty,
     repeat_penalty: sampling.repetitionPenalty,
     stop: sampling.stop?.length ? [...sampling.stop] : undefined,
-    grammar: output?.type === 'grammar' ? output.grammar : undefined,
+    grammar: grammarOf(output),
   }
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [Field in keyof typeof fields]?: NonNullable<(typeof fields)[Field]>

@@ -22,7 +22,11 @@ export interface WorkerModelOptions {
 }
 
 /** What the engines of each scheme can do, until the loaded model itself has said it. */
-const GRAMMARS: Readonly<Record<string, ChatModelCapabilities['grammar']>> = { webllm: 'ebnf', wllama: 'gbnf' }
+const GRAMMARS: Readonly<Record<string, ChatModelCapabilities['grammar']>> = {
+  webllm: 'ebnf',
+  wllama: 'gbnf',
+  transformers: 'gbnf',
+}
 /** Engines that go on from the beginning of an answer, given as a last turn of the assistant. */
 const CONTINUING_SCHEMES = ['transformers']
 /** How often one answer survives the death of its worker. */
@@ -145,7 +149,9 @@ class WorkerModel implements ChatModel {
       } catch (error) {
         this.#replaceWorkerAfter(error)
         const isWorkersFault = isAlcoveError(error, 'worker-crashed') || isAlcoveError(error, 'device-lost')
-        const canGoOn = isPlainText && (written.length === 0 || CONTINUING_SCHEMES.includes(this.#scheme))
+        // A form is held from the beginning of an answer, not from the middle.
+        const continues = CONTINUING_SCHEMES.includes(this.#scheme) && request.output === undefined
+        const canGoOn = isPlainText && (written.length === 0 || continues)
         if (!isWorkersFault || !canGoOn || attempt >= MAX_RECOVERIES || signal.aborted) throw error
         const message = 'The model’s worker stopped and was started again'
         yield { type: 'status', status: 'recovered', message, modelId: this.id }

@@ -106,6 +106,8 @@ export type StreamPart =
       readonly type: 'context-trimmed'
       readonly droppedMessages: number
       readonly droppedTokens: number
+      /** Passages of documents that were left out. */
+      readonly droppedPassages?: number
       readonly message: string
     }
   | { readonly type: 'usage'; readonly usage: Usage }

@@ -30,18 +30,7 @@ class Broken extends Error {}
  * @returns the value in an object (it may be null), or undefined when there is no reading it
  */
 export function repairJson(text: string): { readonly value: unknown } | undefined {
-  const bare = withoutFence(text)
-  try {
-    return { value: JSON.parse(bare) }
-  } catch {
-    // Not valid: mended below.
-  }
-  try {
-    return { value: new LooseReader(bare).read() }
-  } catch (error) {
-    if (error instanceof Broken) return undefined
-    throw error
-  }
+  return readWith(withoutFence(text), (reader) => reader.read())
 }
 
 /** An object for what a model gave as a tool's input: itself, parsed where it is JSON in a string; undefined is `{}`. */
@@ -50,6 +39,32 @@ export function readArguments(value: unknown): unknown {
   if (typeof value !== 'string') return value
   const read = repairJson(value)?.value
   return typeof read === 'object' && read !== null ? read : value
+}
+
+/**
+ * Reads one value as models write it in code: JSON, or as in Python (`True`, `None`, single quotes, tuples), or text without quotes.
+ *
+ * @returns the value in an object, or undefined when there is no reading it
+ */
+export function readLooseValue(text: string): { readonly value: unknown } | undefined {
+  const trimmed = text.trim()
+  const long = /^(?:"{3}(.*)"{3}|'{3}(.*)'{3})$/s.exec(trimmed)
+  if (long) return { value: long[1] ?? long[2] ?? '' }
+  return readWith(trimmed, (reader) => reader.readAny())
+}
+
+function readWith(text: string, read: (reader: LooseReader) => unknown): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    // Not valid: mended below.
+  }
+  try {
+    return { value: read(new LooseReader(text)) }
+  } catch (error) {
+    if (error instanceof Broken) return undefined
+    throw error
+  }
 }
 
 function withoutFence(text: string): string {
@@ -64,6 +79,8 @@ function withoutFence(text: string): string {
 class LooseReader {
   readonly #text: string
   #at = 0
+  /** How many round brackets are open: only there a closing one ends a word. */
+  #tuples = 0
 
   constructor(text: string) {
     this.#text = text
@@ -86,6 +103,13 @@ class LooseReader {
     return value
   }
 
+  readAny(): unknown {
+    const value = this.#value(0)
+    this.#skipClosers()
+    if (this.#at < this.#text.length) throw new Broken()
+    return value
+  }
+
   #peek(): string {
     return this.#text[this.#at] ?? ''
   }
@@ -102,7 +126,7 @@ class LooseReader {
   }
 
   #skipClosers(): void {
-    while (this.#at < this.#text.length && /[\s}\]`;]/.test(this.#peek())) this.#at++
+    while (this.#at < this.#text.length && /[\s}\])`;]/.test(this.#peek())) this.#at++
   }
 
   #value(depth: number): unknown {
@@ -115,7 +139,7 @@ class LooseReader {
       this.#entries(target, depth)
       return target
     }
-    if (first === '[') return this.#list(depth)
+    if (first === '[' || first === '(') return this.#list(depth)
     if (first in CLOSING_QUOTES) return this.#string()
     return this.#word()
   }
@@ -146,19 +170,24 @@ class LooseReader {
   }
 
   #list(depth: number): unknown[] {
+    const isTuple = this.#peek() === '('
     this.#at++
+    if (isTuple) this.#tuples++
     const items: unknown[] = []
     for (;;) {
       this.#skip()
       const next = this.#peek()
-      if (next === '' || next === '}') return items
-      if (next === ']') {
+      if (next === ',') {
         this.#at++
-        return items
+      } else if (next === '' || '}])'.includes(next)) {
+        if (next !== '' && next !== '}') this.#at++
+        break
+      } else {
+        items.push(this.#value(depth + 1))
       }
-      if (next === ',') this.#at++
-      else items.push(this.#value(depth + 1))
     }
+    if (isTuple) this.#tuples--
+    return items
   }
 
   #key(): string {
@@ -171,8 +200,10 @@ class LooseReader {
   /** A number, a word such as `True`, or text without quotes. */
   #word(): unknown {
     const start = this.#at
-    while (this.#at < this.#text.length && !/[,}\]\n]/.test(this.#peek()) && !this.#text.startsWith('/*', this.#at))
+    const ends = this.#tuples > 0 ? ',}]\n)' : ',}]\n'
+    while (this.#at < this.#text.length && !ends.includes(this.#peek()) && !this.#text.startsWith('/*', this.#at)) {
       this.#at++
+    }
     const word = this.#text.slice(start, this.#at).trim()
     if (word === '') throw new Broken()
     if (WORDS.has(word)) return WORDS.get(word)
@@ -189,7 +220,7 @@ class LooseReader {
       if (character === '\\') {
         pieces.push(this.#text.slice(start, this.#at), this.#escape())
         start = this.#at + 1
-      } else if (character === close && endsString(this.#text, this.#at + 1)) {
+      } else if (character === close && endsString(this.#text, this.#at + 1, this.#tuples > 0)) {
         break
       }
     }
@@ -213,10 +244,11 @@ class LooseReader {
 }
 
 /** Whether a quotation mark before `at` can end a string: what follows is structure or nothing. */
-function endsString(text: string, at: number): boolean {
+function endsString(text: string, at: number, inTuple: boolean): boolean {
   let next = at
   let newLine = false
   for (; next < text.length && /\s/.test(text[next] ?? ''); next++) newLine ||= text[next] === '\n'
+  if (inTuple && text[next] === ')') return true
   return next >= text.length || (newLine ? ',:}]`"' : ',:}]`').includes(text[next] ?? '')
 }
 

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { AlcoveError } from '../protocol/error.js'
 import type { JsonSchema, ToolDescription } from '../protocol/model.js'
+import { checkSchema, isStandardSchema, type SchemaCheck, type ToolSchema, toJsonSchema } from './schema.js'
 
 /** What a tool is told besides its input. */
 export interface ToolContext {
@@ -10,9 +11,6 @@ export interface ToolContext {
   /** Tells the run's reader how far the work is: becomes a `tool-progress` part. */
   report(progress: unknown): void
 }
-
-/** A JSON Schema, or a schema of a library that follows Standard Schema (such as zod or valibot). */
-export type ToolSchema = JsonSchema | StandardSchemaV1
 
 /** What a schema lets through. */
 export type ToolInput<Schema> = Schema extends StandardSchemaV1
@@ -27,8 +25,8 @@ export interface ToolOptions<Schema extends ToolSchema = JsonSchema> {
   /** @default an object of any kind */
   readonly input?: Schema | undefined
   /**
-   * Does the work. Gives text or anything that JSON can say; undefined becomes null. What it throws goes to the model as a short text;
-   * throw `fatalToolError` to end the run instead.
+   * Does the work. Gives text, anything that JSON can say, or pictures, sounds and files: a Blob, a media part, or lists and objects that have
+   * them. undefined becomes null. What it throws goes to the model as a short text; throw `fatalToolError` to end the run instead.
    */
   execute(input: ToolInput<Schema>, context: ToolContext): unknown
   /** Longest time of one try. @default 30_000 */
@@ -41,12 +39,19 @@ export interface ToolOptions<Schema extends ToolSchema = JsonSchema> {
   readonly cache?: boolean | undefined
   /** How many calls of this tool may run at once. @default no own limit */
   readonly maxParallel?: number | undefined
+  /** How many calls of this tool a run may make; a further one gets an error. @default no own limit */
+  readonly maxCalls?: number | undefined
+  /**
+   * `sandbox`: the text of `execute` runs in a worker inside a frame of opaque origin, without network, DOM or storage, and is ended with its
+   * time. It sees nothing of where it was written, and only what can be cloned goes in and out. @default 'page'
+   */
+  readonly runsIn?: 'page' | 'sandbox' | undefined
+  /** Address of the sandbox's script, `workers/sandbox.js` of the package. @default beside the script that was loaded */
+  readonly sandboxUrl?: string | undefined
 }
 
 /** How an input came through its schema. */
-export type ToolInputCheck =
-  | { readonly isValid: true; readonly input: unknown }
-  | { readonly isValid: false; readonly problems: readonly string[] }
+export type ToolInputCheck = SchemaCheck
 
 /** A function that a model may call. */
 export interface Tool extends ToolDescription {
@@ -54,6 +59,7 @@ export interface Tool extends ToolDescription {
   readonly retries: number
   readonly cache: boolean
   readonly maxParallel: number | undefined
+  readonly maxCalls?: number | undefined
   needsApproval(input: unknown): boolean
   /** Loads what `checkInput` needs, so that the first call need not wait for it. */
   prepare(): Promise<void>
@@ -67,7 +73,8 @@ export interface Tool extends ToolDescription {
  * @throws AlcoveError `invalid-argument` for a name that models cannot write, a missing `execute`, or a schema from which no JSON Schema can be had
  */
 export function tool<Schema extends ToolSchema = JsonSchema>(options: ToolOptions<Schema>): Tool {
-  const { name, description, input: schema, timeoutMs = 30_000, retries = 0, cache = false, maxParallel } = options
+  const { name, description, input: schema, timeoutMs = 30_000, retries = 0, cache = false } = options
+  const { maxParallel, maxCalls } = options
   if (typeof name !== 'string' || !/^[\p{L}\p{N}_.-]{1,128}$/u.test(name)) {
     throw new AlcoveError('invalid-argument', `tool: expected a name of letters, digits, _ - and ., got '${name}'`)
   }
@@ -77,13 +84,19 @@ export function tool<Schema extends ToolSchema = JsonSchema>(options: ToolOption
       `tool '${name}': expected a function execute, got ${typeof options.execute}`,
     )
   }
-  if (!(timeoutMs > 0) || !(retries >= 0) || !(maxParallel === undefined || maxParallel >= 1)) {
+  const counts = [maxParallel ?? 1, maxCalls ?? 1]
+  if (!(timeoutMs > 0) || !(retries >= 0) || !counts.every((count) => count >= 1)) {
     throw new AlcoveError(
       'invalid-argument',
-      `tool '${name}': timeoutMs, retries and maxParallel must be positive numbers`,
+      `tool '${name}': timeoutMs, retries, maxParallel and maxCalls must be positive numbers`,
     )
   }
-  const inputSchema = toJsonSchema(name, schema)
+  const { runsIn = 'page' } = options
+  if (runsIn !== 'page' && runsIn !== 'sandbox') {
+    throw new AlcoveError('invalid-argument', `tool '${name}': expected page or sandbox as runsIn, got '${runsIn}'`)
+  }
+  const inputSchema =
+    schema === undefined ? { type: 'object', properties: {} } : toJsonSchema(`tool '${name}': input`, schema)
   const needsApproval = options.needsApproval ?? false
   return {
     name,
@@ -93,17 +106,19 @@ export function tool<Schema extends ToolSchema = JsonSchema>(options: ToolOption
     retries,
     cache,
     maxParallel,
+    maxCalls,
     needsApproval: (input) =>
       typeof needsApproval === 'function' ? needsApproval(input as ToolInput<Schema>) : needsApproval,
     async prepare() {
       const { loadValidator } = await import('./validate.js')
       if (!isStandardSchema(schema)) await loadValidator()
     },
-    checkInput: async (input) => {
-      const { checkStandard, checkJsonSchema } = await import('./validate.js')
-      return isStandardSchema(schema) ? checkStandard(schema, input) : checkJsonSchema(inputSchema, input)
+    checkInput: async (input) => await checkSchema(isStandardSchema(schema) ? schema : inputSchema, input),
+    async execute(input, context) {
+      if (options.runsIn !== 'sandbox') return await options.execute(input as ToolInput<Schema>, context)
+      const { runInSandbox } = await import('./sandbox.js')
+      return await runInSandbox({ source: options.execute.toString(), frameUrl: options.sandboxUrl }, input, context)
     },
-    execute: async (input, context) => await options.execute(input as ToolInput<Schema>, context),
   }
 }
 
@@ -119,41 +134,4 @@ export function fatalToolError(
 export function isFatal(error: unknown): boolean {
   const { fatal, details } = (error ?? {}) as { fatal?: unknown; details?: { fatal?: unknown } }
   return fatal === true || details?.fatal === true
-}
-
-function isStandardSchema(schema: unknown): schema is StandardSchemaV1 {
-  return (typeof schema === 'object' || typeof schema === 'function') && schema !== null && '~standard' in schema
-}
-
-/** The two ways in which schema libraries give a JSON Schema: the `~standard.jsonSchema` of the spec's 1.1, and a method of their own. */
-interface JsonSchemaSource {
-  readonly '~standard': { readonly jsonSchema?: { input(options: { target: string }): Record<string, unknown> } }
-  toJSONSchema?(): Record<string, unknown>
-  toJsonSchema?(): Record<string, unknown>
-}
-
-function toJsonSchema(name: string, schema: ToolSchema | undefined): JsonSchema {
-  if (schema === undefined) return { type: 'object', properties: {} }
-  if (!isStandardSchema(schema)) {
-    if (typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null)) return schema
-    throw new AlcoveError('invalid-argument', `tool '${name}': expected a schema as input, got ${typeof schema}`)
-  }
-  const source = schema as unknown as JsonSchemaSource
-  try {
-    const converted =
-      source['~standard'].jsonSchema?.input({ target: 'draft-2020-12' }) ??
-      source.toJSONSchema?.() ??
-      source.toJsonSchema?.()
-    if (converted !== undefined) return withoutDialect(converted)
-  } catch (cause) {
-    throw new AlcoveError('invalid-argument', `tool '${name}': its schema cannot be written as JSON Schema`, { cause })
-  }
-  throw new AlcoveError('invalid-argument', `tool '${name}': its schema library gives no JSON Schema`, {
-    hint: 'Use a version that has StandardJSONSchemaV1 (zod 4.2 or later), or give a JSON Schema.',
-  })
-}
-
-/** `$schema` only costs tokens in a prompt. */
-function withoutDialect({ $schema: _, ...schema }: Record<string, unknown>): JsonSchema {
-  return schema
 }

@@ -1,7 +1,9 @@
+import { AlcoveError, isAlcoveError } from '../protocol/error.js'
 import type { ToolCallPart } from '../protocol/message.js'
 import type { StreamPart } from '../protocol/stream-part.js'
 import { abortError, onAbort } from '../runtime/abort.js'
 import type { Clock } from '../runtime/clock.js'
+import { toData } from './output.js'
 import { isFatal, type Tool } from './tool.js'
 
 /** What came of a call, for the model. */
@@ -29,11 +31,12 @@ class ToolTimeout extends Error {}
 export async function tryTool(tool: Tool, call: Call, input: unknown, options: TryOptions): Promise<Outcome> {
   for (let tries = 0; ; tries++) {
     try {
-      return { output: toPlain(await runOnce(tool, call, input, options)), isError: false }
+      return { output: toData(await runOnce(tool, call, input, options)), isError: false }
     } catch (error) {
       if (options.signal.aborted) throw abortError(options.signal)
-      if (isFatal(error)) throw error
+      if (isFatal(error)) throw fatalError(tool, error)
       if (tries >= tool.retries) return failure(errorText(tool, error))
+      options.emit({ type: 'status', status: 'retrying', message: `Trying ${tool.name} again` })
     }
   }
 }
@@ -59,11 +62,10 @@ async function runOnce(tool: Tool, { callId, name }: Call, input: unknown, { sig
   }
 }
 
-/** A tool's output as data: what JSON can say of it. Throws for circular values. */
-function toPlain(output: unknown): unknown {
-  if (typeof output === 'string' || typeof output === 'boolean' || output === null) return output
-  const json = JSON.stringify(output)
-  return json === undefined ? null : JSON.parse(json)
+/** What ends the run: the error itself when it is one of ours. */
+function fatalError(tool: Tool, error: unknown): AlcoveError {
+  if (isAlcoveError(error)) return error
+  return new AlcoveError('tool-failed', errorText(tool, error).replace(/^Error: /, ''), { cause: error })
 }
 
 export function failure(output: string): Outcome {

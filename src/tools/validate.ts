@@ -1,7 +1,7 @@
 import type { OutputUnit, Schema, Validator } from '@cfworker/json-schema'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JsonSchema } from '../protocol/model.js'
-import type { ToolInputCheck } from './tool.js'
+import type { SchemaCheck } from './schema.js'
 
 const MAX_PROBLEMS = 5
 /** Checks that only say that something inside failed. */
@@ -18,7 +18,7 @@ const WRAPPERS = new Set([
 ])
 
 /** Checks an input with the schema's own library; the input that comes out is the one the library made (defaults, conversions). */
-export async function checkStandard(schema: StandardSchemaV1, input: unknown): Promise<ToolInputCheck> {
+export async function checkStandard(schema: StandardSchemaV1, input: unknown): Promise<SchemaCheck> {
   const result = await schema['~standard'].validate(input)
   if (result.issues === undefined) return { isValid: true, input: result.value }
   const problems = result.issues.slice(0, MAX_PROBLEMS).map(({ message, path = [] }) => {
@@ -29,7 +29,7 @@ export async function checkStandard(schema: StandardSchemaV1, input: unknown): P
 }
 
 /** Checks an input against a JSON Schema (draft 2020-12), without `eval`. */
-export async function checkJsonSchema(schema: JsonSchema, input: unknown): Promise<ToolInputCheck> {
+export async function checkJsonSchema(schema: JsonSchema, input: unknown): Promise<SchemaCheck> {
   const { valid, errors } = (await validatorFor(schema)).validate(input)
   if (valid) return { isValid: true, input }
   const telling = errors.filter(({ keyword }) => !WRAPPERS.has(keyword))

@@ -30,12 +30,21 @@ export interface DialectParser {
   end(reason: ModelFinishReason): ParserEvent[]
 }
 
+export interface ParserOptions {
+  /** Makes the id of a call. */
+  readonly createId: () => string
+  /** Names of the tools there are: tells an object such as `{"name": "Ann"}` in an answer from a call where the format has no tag. @default any name */
+  readonly toolNames?: readonly string[] | undefined
+}
+
 /** A text format for tools, calls and results, for models that have no native one. */
 export interface Dialect {
   readonly name: string
+  /** Texts at which the engine should stop, since what follows is not the model's to write. The parser copes without. */
+  readonly stop?: readonly string[]
   /** Raised when the format changes: part of what an answer cache keys on. */
   readonly version: number
   /** Tools, calls and results as text: the messages given back have text (and media) only, and no message of role `tool`. */
   format(request: DialectRequest): Message[]
-  createParser(options: { readonly createId: () => string }): DialectParser
+  createParser(options: ParserOptions): DialectParser
 }

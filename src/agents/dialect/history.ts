@@ -16,13 +16,13 @@ export function withParts(message: Message, parts: readonly MessagePart[]): Mess
   return { ...message, content: only?.type === 'text' ? only.text : parts }
 }
 
-/** Joins neighbouring text parts with a new line. */
-export function joinText(parts: readonly MessagePart[]): MessagePart[] {
+/** Joins neighbouring text parts. */
+export function joinText(parts: readonly MessagePart[], separator = '\n'): MessagePart[] {
   const joined: MessagePart[] = []
   for (const part of parts) {
     const last = joined.at(-1)
     if (part.type === 'text' && last?.type === 'text') {
-      joined[joined.length - 1] = { type: 'text', text: `${last.text}\n${part.text}` }
+      joined[joined.length - 1] = { type: 'text', text: `${last.text}${separator}${part.text}` }
     } else if (part.type !== 'text' || part.text !== '') {
       joined.push(part)
     }

@@ -1,299 +1,287 @@
 import type { ModelFinishReason } from '../../protocol/model.js'
-import type { DialectParser, ParserEvent } from './dialect.js'
-import { JsonCallScanner } from './json-call-scanner.js'
+import type { ReadCall, ScanVerdict } from './call-scanner.js'
+import type { DialectParser, ParserEvent, ParserOptions } from './dialect.js'
+import { OpenCall } from './open-call.js'
+import { createTagTable, FENCE, type SearchOptions, type Tag, type TagTable } from './tags.js'
+import { TextWriter } from './text-writer.js'
 
-/** One call as it was read from its text. */
-export interface ReadCall {
-  readonly name: string
-  readonly input: unknown
-}
-
-/** What a tag means to the parser. */
-type TagKind = 'think' | 'call' | 'skip' | 'stray'
-
-export interface TaggedFormat {
-  /** Opening tags of calls with their closing tags. */
-  readonly calls: Readonly<Record<string, string>>
-  /** Opening tags of what is left out (such as results that the model invents) with their closing tags. */
-  readonly skips: Readonly<Record<string, string>>
-  /** The calls in the text between the tags; an unreadable one has its text as input. */
-  readCalls(text: string): readonly ReadCall[]
-}
-
-const THINK = { '<think>': '</think>', '<thinking>': '</thinking>' }
 /** How many calls with unbalanced quotation marks are looked into again: bounds the work on hostile text. */
 const MAX_RESCANS = 16
-const MAX_CANDIDATES = 8
 
-/** A parser for formats whose calls are JSON between tags, with reasoning in `<think>`. */
-export function createTaggedParser(format: TaggedFormat, options: { readonly createId: () => string }): DialectParser {
-  return new TaggedParser(format, options.createId)
+/**
+ * Makes the parsers of a format from the tags that stand in its text; reasoning in `<think>` is known to every format. A parser is linear in
+ * the text: what is read again is so once, or `MAX_RESCANS` times in all.
+ */
+export function createParserFactory(tags: readonly Tag[]): (options: ParserOptions) => DialectParser {
+  const table = createTagTable(tags)
+  return (options) => new TaggedParser(table, options)
 }
 
+/** Where the parser is: in text, in a call, inside of a tag, or past the end of the turn. */
+type Mode =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'call' }
+  | { readonly kind: 'rest' }
+  | Extract<Tag, { kind: 'think' | 'skip' }>
+
 class TaggedParser implements DialectParser {
-  readonly #format: TaggedFormat
-  readonly #createId: () => string
-  readonly #tags = new Map<string, { readonly kind: TagKind; readonly close: string }>()
-  readonly #longest: number
-  #events: ParserEvent[] = []
-  /** Text that is not decided yet. */
+  readonly #options: ParserOptions
+  readonly #table: TagTable
+  readonly #writer = new TextWriter()
+  /** The text from the oldest character that is undecided, and how much of it is decided by now. */
   #pending = ''
-  #mode: TagKind | 'text' = 'text'
-  #close = ''
-  /** White space at the start of a stretch of text: shown only when text follows. */
-  #blank = ''
-  #stretchHasText = false
-  #afterThink = false
-  #sawTag = false
-  #call = new JsonCallScanner()
-  #callId = ''
-  /** Places of closing tags that stood inside a string of the call. */
-  #candidates: number[] = []
+  #at = 0
+  #isLast = false
+  #mode: Mode = { kind: 'text' }
+  #atLineStart = true
+  /** Up to here the pending text was looked at as a call and was none: no tentative call begins there. */
+  #refusedTo = 0
+  #call: OpenCall | undefined
+  /** Where the call began in the pending text; -1 when that part is gone. */
+  #callFrom = -1
+  #calls = 0
   #rescans = 0
 
-  constructor(format: TaggedFormat, createId: () => string) {
-    this.#format = format
-    this.#createId = createId
-    const add = (pairs: Readonly<Record<string, string>>, kind: TagKind) => {
-      for (const [open, close] of Object.entries(pairs)) {
-        this.#tags.set(open, { kind, close })
-        if (!this.#tags.has(close)) this.#tags.set(close, { kind: 'stray', close: '' })
-      }
-    }
-    add(THINK, 'think')
-    add(format.calls, 'call')
-    add(format.skips, 'skip')
-    this.#longest = Math.max(...[...this.#tags.keys()].map((tag) => tag.length))
+  constructor(table: TagTable, options: ParserOptions) {
+    this.#options = options
+    this.#table = table
   }
 
   push(text: string): ParserEvent[] {
-    this.#pending += text
+    this.#replacePending(this.#pending.slice(this.#at) + text, this.#at)
     this.#run()
-    return this.#takeEvents()
+    return this.#writer.takeEvents()
   }
 
   end(reason: ModelFinishReason): ParserEvent[] {
+    this.#isLast = reason !== 'length'
     this.#run()
-    while (this.#mode === 'call' && this.#rescan(this.#pending)) this.#run()
-    if (this.#mode === 'call') this.#finishCall(reason === 'length')
-    else if (this.#mode === 'think') this.#reasoning(this.#pending)
-    else if (this.#mode === 'text') this.#endText()
-    this.#pending = ''
-    this.#mode = 'text'
-    return this.#takeEvents()
+    while (this.#call) {
+      if (this.#rescan(this.#call) || this.#endCall(this.#call, reason)) this.#run()
+      else break
+    }
+    const rest = this.#pending.slice(this.#at)
+    if (this.#mode.kind === 'think') this.#writer.addReasoning(rest)
+    if (this.#mode.kind === 'text') this.#endText(rest, reason)
+    const { thought = '', hasText } = this.#writer
+    if (reason !== 'length' && !hasText && this.#calls === 0) this.#writer.addText(thought.trimEnd())
+    this.#replacePending('', 0)
+    this.#leaveCall()
+    return this.#writer.takeEvents()
   }
 
-  #takeEvents(): ParserEvent[] {
-    const events = this.#events
-    this.#events = []
-    return events
+  /** New pending text, of whose beginning `gone` characters were decided and are left out. */
+  #replacePending(text: string, gone: number): void {
+    this.#pending = text
+    this.#at = 0
+    this.#refusedTo = Math.max(0, this.#refusedTo - gone)
+    this.#callFrom = this.#callFrom < gone ? -1 : this.#callFrom - gone
   }
 
   /** Goes on until the pending text is used up or undecided. */
   #run(): void {
     for (;;) {
-      const before = this.#pending.length
+      const at = this.#at
       const mode = this.#mode
-      if (mode === 'text') this.#runText()
-      else if (mode === 'call') this.#runCall()
-      else this.#runUntilClose()
-      if (this.#pending === '' || (this.#pending.length === before && this.#mode === mode)) return
+      const call = this.#call
+      if (call) this.#runCall(call)
+      else if (mode.kind === 'text') this.#runText()
+      else if (mode.kind === 'rest') this.#at = this.#pending.length
+      else if (mode.kind !== 'call') this.#runUntilClose(mode)
+      if (this.#at === this.#pending.length) return
+      if (this.#at === at && this.#mode === mode && this.#call === call) return
     }
+  }
+
+  #find(wants: SearchOptions['wants']): { text: string; tag: Tag | undefined } {
+    const from = this.#at
+    const search = { atLineStart: this.#atLineStart, isLast: this.#isLast, wants }
+    const { at, tag, atLineStart } = this.#table.find(this.#pending, from, search)
+    this.#at = at
+    this.#atLineStart = atLineStart
+    return { text: this.#pending.slice(from, at), tag }
   }
 
   #runText(): void {
+    const refusedTo = this.#refusedTo
+    const { text, tag } = this.#find((one, at) =>
+      one.kind === 'call' ? !one.isTentative || at >= refusedTo : one.kind !== 'separator',
+    )
+    this.#writer.addText(text)
+    if (tag) this.#enter(tag)
+  }
+
+  #enter(tag: Tag): void {
+    if (tag.kind === 'call') {
+      if (!tag.isTentative) this.#writer.endStretch(false)
+      const opening = tag.isTentative && !tag.isBody ? tag.text : ''
+      this.#callFrom = this.#at
+      this.#openCall(new OpenCall(tag, this.#options, { opening, atLineStart: this.#atLineStart }))
+      if (tag.isBody) return
+    } else {
+      this.#writer.endStretch('trims' in tag && tag.trims === true)
+      if (tag.kind === 'skip') this.#mode = tag.endsTurn && this.#calls > 0 ? { kind: 'rest' } : tag
+      if (tag.kind === 'think') {
+        this.#mode = tag
+        this.#writer.thought = tag.mayAnswer ? '' : undefined
+      }
+    }
+    this.#at += tag.text.length
+    this.#atLineStart = false
+  }
+
+  /** A tail that began like a tag is not shown; words are, when the model stopped by itself. */
+  #endText(rest: string, reason: ModelFinishReason): void {
+    const isWord = reason !== 'length' && /^[\p{L}`]/u.test(rest)
+    if (isWord || (rest === '<' && !this.#table.hasCalls)) this.#writer.addText(rest)
+    this.#writer.end()
+  }
+
+  /** Inside reasoning, or inside something that is left out: only a closing tag counts. One that begins something else is left to do so. */
+  #runUntilClose({ kind, close }: Extract<Tag, { kind: 'think' | 'skip' }>): void {
+    const { text, tag } = this.#find((one) => close.includes(one.text))
+    if (kind === 'think') this.#writer.addReasoning(text)
+    if (!tag) return
+    this.#mode = { kind: 'text' }
+    this.#writer.endStretch(kind === 'think')
+    if (tag.kind === 'stray') this.#enter(tag)
+  }
+
+  #openCall(call: OpenCall): void {
+    this.#mode = { kind: 'call' }
+    this.#call = call
+  }
+
+  #leaveCall(): void {
+    this.#mode = { kind: 'text' }
+    this.#call = undefined
+    this.#callFrom = -1
+  }
+
+  #runCall(call: OpenCall): void {
     const pending = this.#pending
-    let at = pending.indexOf('<')
-    for (; at >= 0; at = pending.indexOf('<', at + 1)) {
-      const found = this.#tagAt(at)
-      if (found === 'maybe') break
-      if (found === undefined) continue
-      this.#text(pending.slice(0, at))
-      this.#pending = pending.slice(at + found.length)
-      this.#enter(found)
-      return
-    }
-    const decided = at < 0 ? pending.length : at
-    this.#text(pending.slice(0, decided))
-    this.#pending = pending.slice(decided)
-  }
-
-  /** The tag that stands at `at`, or whether the text may still become one. */
-  #tagAt(at: number): string | 'maybe' | undefined {
-    const rest = this.#pending.slice(at, at + this.#longest)
-    let maybe = false
-    for (const tag of this.#tags.keys()) {
-      if (rest.startsWith(tag)) return tag
-      if (rest.length < tag.length && tag.startsWith(rest)) maybe = true
-    }
-    return maybe ? 'maybe' : undefined
-  }
-
-  #enter(tag: string): void {
-    const { kind, close } = this.#tags.get(tag) ?? { kind: 'stray' as const, close: '' }
-    this.#blank = ''
-    this.#stretchHasText = false
-    this.#afterThink = kind === 'stray' && tag in THINK_CLOSES
-    this.#sawTag = true
-    if (kind === 'stray') return
-    this.#mode = kind
-    this.#close = close
-    if (kind === 'call') this.#startCall()
-  }
-
-  #text(text: string): void {
-    if (text === '') return
-    let shown = text
-    if (!this.#stretchHasText) {
-      const trimmed = text.trimStart()
-      this.#blank += text.slice(0, text.length - trimmed.length)
-      if (trimmed === '') return
-      shown = this.#afterThink ? trimmed : this.#blank + trimmed
-      this.#blank = ''
-      this.#stretchHasText = true
-    }
-    this.#events.push({ type: 'text-delta', text: shown })
-  }
-
-  /** A tail that began like a tag when the model stopped is not shown, but for a lone `<` where there are no calls. */
-  #endText(): void {
-    const hasCalls = Object.keys(this.#format.calls).length > 0
-    if (this.#pending === '<' && !hasCalls) this.#text(this.#pending)
-    if (this.#blank !== '' && !this.#sawTag) this.#events.push({ type: 'text-delta', text: this.#blank })
-  }
-
-  #reasoning(text: string): void {
-    if (text !== '') this.#events.push({ type: 'reasoning-delta', text })
-  }
-
-  /** Inside reasoning, or inside something that is left out: only the closing tag counts. */
-  #runUntilClose(): void {
-    const pending = this.#pending
-    const at = pending.indexOf(this.#close)
-    const decided = at >= 0 ? at : pending.length - heldTail(pending, this.#close)
-    if (this.#mode === 'think') this.#reasoning(pending.slice(0, decided))
-    this.#pending = pending.slice(at >= 0 ? at + this.#close.length : decided)
-    if (at >= 0) {
-      this.#afterThink = this.#mode === 'think'
-      this.#mode = 'text'
-    }
-  }
-
-  #startCall(): void {
-    this.#call = new JsonCallScanner()
-    this.#callId = this.#createId()
-    this.#candidates = []
-  }
-
-  #runCall(): void {
-    const pending = this.#pending
-    let at = 0
-    for (; at < pending.length; at++) {
-      const character = pending[at] ?? ''
-      if (character === '<') {
-        const outcome = this.#tagInCall(at)
-        if (outcome === 'wait') break
-        if (outcome !== undefined) {
-          if (this.#rescan(pending.slice(at))) return
-          this.#finishCall(false)
-          this.#mode = 'text'
-          this.#pending = pending.slice(at + outcome)
-          return
+    const { plain } = this.#table
+    const { scanner } = call
+    let verdict: ScanVerdict = 'call'
+    while (this.#at < pending.length && verdict === 'call' && this.#call === call) {
+      if (scanner.inString) {
+        plain.lastIndex = this.#at
+        const run = plain.exec(pending)?.[0]
+        if (run !== undefined) {
+          scanner.takeInside(run)
+          this.#at += run.length
+          this.#atLineStart &&= run.trim() === ''
+          continue
         }
       }
-      const verdict = this.#call.take(character)
-      if (verdict === 'call' || verdict === 'open') continue
-      this.#finishCall(false)
-      if (verdict === 'next-call') {
-        this.#startCall()
-        this.#call.take(character)
-        continue
-      }
-      this.#mode = 'text'
-      break
+      const tag = this.#tagInCall(call)
+      if (tag === 'maybe') break
+      if (tag !== undefined && this.#takeTag(call, tag)) continue
+      const character = pending.charAt(this.#at)
+      verdict = scanner.take(character)
+      if (verdict !== 'call') break
+      this.#at++
+      if (character === '\n') this.#atLineStart = true
+      else if (character !== ' ') this.#atLineStart = false
+      if (call.isTentative && scanner.isCall === false) this.#refuse(call)
     }
-    this.#pending = pending.slice(at)
-    if (this.#mode === 'call') this.#streamArguments()
-  }
-
-  /** At a `<` in a call: how much to skip when the call ends here, `wait` while that is open, undefined when it goes on. */
-  #tagInCall(at: number): number | 'wait' | undefined {
-    const rest = this.#pending.slice(at, at + this.#longest)
-    const open = Object.keys(this.#format.calls).find((tag) => rest.startsWith(tag))
-    const isClose = rest.startsWith(this.#close)
-    if (isClose || open !== undefined) {
-      if (this.#call.atTag()) return isClose ? this.#close.length : 0
-      if (isClose) this.#candidates.push(this.#call.text.length)
-      return undefined
-    }
-    const undecided = [this.#close, ...Object.keys(this.#format.calls)].some((tag) => tag.startsWith(rest))
-    return undecided && rest.length < this.#longest ? 'wait' : undefined
-  }
-
-  /** Tells what is new of the arguments, once the tool's name is known. */
-  #streamArguments(): void {
-    const { name } = this.#call
-    if (name === undefined) return
-    const delta = this.#call.takeArguments()
-    if (delta === '') return
-    this.#events.push({ type: 'tool-input-delta', callId: this.#callId, name, text: delta })
-  }
-
-  #finishCall(wasCut: boolean): void {
-    this.#streamArguments()
-    const { text, name } = this.#call
-    if (wasCut && text.trim() !== '') {
-      this.#emitCalls([{ name: name ?? '', input: null }])
-    } else if (text.trim() !== '' || !wasCut) {
-      this.#emitCalls(this.#format.readCalls(text))
-    }
-    this.#call = new JsonCallScanner()
-  }
-
-  #emitCalls(calls: readonly ReadCall[]): void {
-    for (const [index, { name, input }] of calls.entries()) {
-      const callId = index === 0 ? this.#callId : this.#createId()
-      this.#events.push({ type: 'tool-call', callId, name, input })
+    if (this.#call !== call) return
+    if (verdict === 'call') this.#writer.events.push(...call.takeDelta())
+    else if (this.#finishCall(call) && verdict === 'next-call') {
+      this.#callFrom = this.#at
+      this.#openCall(new OpenCall(call.tag, this.#options, { atLineStart: this.#atLineStart }))
     }
   }
 
-  /**
-   * For a call that is not valid JSON and had closing tags inside of what looked like a string: quotation marks were unbalanced. Ends it at the
-   * first of those tags that leaves something readable, else at the first one, and reads on from there.
-   *
-   * @param rest what follows the call's text
-   */
-  #rescan(rest: string): boolean {
-    const candidates = this.#candidates.slice(0, MAX_CANDIDATES)
-    if (candidates[0] === undefined || isValidJson(this.#call.text) || this.#rescans++ >= MAX_RESCANS) return false
-    const text = this.#call.text + rest
-    const readable = candidates.find((at) =>
-      this.#format.readCalls(text.slice(0, at)).every(({ input }) => typeof input === 'object' && input !== null),
-    )
-    const end = readable ?? candidates[0]
-    this.#emitCalls(this.#format.readCalls(text.slice(0, end)))
-    this.#pending = text.slice(end + this.#close.length)
-    this.#call = new JsonCallScanner()
-    this.#mode = 'text'
+  /** In a call, only what ends it or parts it counts. */
+  #tagInCall(call: OpenCall): Tag | 'maybe' | undefined {
+    if (!this.#table.mayBegin(this.#pending.charAt(this.#at))) return undefined
+    const wants = (tag: Tag) => call.closes(tag.text) || (tag.kind === 'call' ? !tag.isTentative : tag.kind !== 'think')
+    return this.#table.tagAt(this.#pending, this.#at, {
+      atLineStart: this.#atLineStart,
+      isLast: this.#isLast,
+      wants,
+    })
+  }
+
+  /** At a tag in a call: false when it is part of the call's text. */
+  #takeTag(call: OpenCall, tag: Tag): boolean {
+    const { length } = tag.text
+    const isClose = call.closes(tag.text)
+    if (tag.kind === 'separator' && !isClose) {
+      if (!call.scanner.separate()) return false
+      this.#at += length
+      return true
+    }
+    if (!call.scanner.atTag()) {
+      if (isClose) call.addCandidate(length)
+      return false
+    }
+    // Any other closing tag is left out as text.
+    if (!this.#rescan(call) && this.#finishCall(call) && isClose && tag.text === FENCE) this.#at += length
     return true
   }
-}
 
-function isValidJson(text: string): boolean {
-  try {
-    JSON.parse(text)
+  /** What looked like a call is text: it is read again, for tags that are certain only. */
+  #refuse(call: OpenCall): void {
+    const to = this.#at
+    if (this.#callFrom >= 0) {
+      this.#at = this.#callFrom
+      this.#refusedTo = to
+    } else {
+      const text = call.opening + call.scanner.text
+      this.#replacePending(text + this.#pending.slice(to), to)
+      this.#refusedTo = text.length
+    }
+    this.#atLineStart = call.atLineStart
+    this.#leaveCall()
+  }
+
+  /** Tells the calls in the text so far; false where there was none after all. */
+  #finishCall(call: OpenCall): boolean {
+    const calls = call.read()
+    if (calls === undefined) {
+      this.#refuse(call)
+      return false
+    }
+    if (call.isTentative) this.#writer.endStretch(false)
+    this.#tell(call, calls)
+    this.#leaveCall()
     return true
-  } catch {
-    return false
   }
-}
 
-const THINK_CLOSES: Readonly<Record<string, true>> = { '</think>': true, '</thinking>': true }
-
-/** Length of the longest tail of the text that is a beginning of the tag. */
-function heldTail(text: string, tag: string): number {
-  for (let length = Math.min(tag.length - 1, text.length); length > 0; length--) {
-    if (text.endsWith(tag.slice(0, length))) return length
+  #tell(call: OpenCall, calls: readonly ReadCall[]): void {
+    this.#writer.events.push(...call.takeDelta(), ...call.tell(calls))
+    this.#calls += calls.length
   }
-  return 0
+
+  /** The model stopped in a call. True when there is more to read. */
+  #endCall(call: OpenCall, reason: ModelFinishReason): boolean {
+    const { scanner } = call
+    const isEmpty = scanner.text.trim() === ''
+    if (reason === 'length' && !scanner.isComplete) {
+      if (call.isCertain && !isEmpty) this.#tell(call, [{ name: scanner.name ?? '', input: null }])
+      return false
+    }
+    if (isEmpty) {
+      if (call.isTentative) this.#refuse(call)
+      return call.isTentative
+    }
+    // What only began like a call is neither told nor shown.
+    if (!call.isCertain && !scanner.isComplete && !call.read()?.every(({ input }) => typeof input === 'object')) {
+      return false
+    }
+    return !this.#finishCall(call)
+  }
+
+  /** Where quotation marks were unbalanced: ends the call at an earlier closing tag, and reads on from there. */
+  #rescan(call: OpenCall): boolean {
+    if (!call.mayHaveEnded() || this.#rescans++ >= MAX_RESCANS) return false
+    const text = call.scanner.text + this.#pending.slice(this.#at)
+    const { calls, end } = call.readToCandidate(text)
+    this.#tell(call, calls)
+    this.#leaveCall()
+    this.#replacePending(text.slice(end), this.#at)
+    return true
+  }
 }

@@ -1,33 +1,30 @@
-/** What the scanner says of a character. */
-export type ScanVerdict =
-  /** Part of the call. */
-  | 'call'
-  /** Outside of strings: a tag here would end the call. */
-  | 'open'
-  /** The first character of another object: the call before it is complete. */
-  | 'next-call'
-  /** Not JSON any more: the call before it is complete and this is text. */
-  | 'text'
+import { type CallScanner, isSpace, QuoteFollower, type ScanVerdict } from './call-scanner.js'
 
 /** Longest key or tool name that is looked at. */
 const MAX_WORD = 200
-const ARGUMENT_KEYS = new Set(['arguments', 'parameters', 'args', 'input'])
+
+/** Keys that hold a call's arguments, and those that hold its name. */
+export const ARGUMENT_KEYS: readonly string[] = ['arguments', 'parameters', 'args', 'input', 'action_input']
+export const NAME_KEYS: readonly string[] = ['name', 'function', 'tool', 'tool_name', 'action']
+const KEYS: readonly string[] = [...ARGUMENT_KEYS, ...NAME_KEYS, 'id', 'type']
+/** What may follow a complete object without ending the call: left-over brackets, a fence, and what comes before another object. */
+const AFTER = '}]`;,:{'
 
 /**
- * Follows JSON (also damaged JSON) character by character, to know whether a tag stands inside a string, where the object ends, and where the
- * name and the arguments are. A quotation mark closes a string only when structure follows it, so unescaped ones inside do not mislead.
+ * Follows calls written as JSON objects with a name and arguments, one or several, also in a list, also damaged.
+ * In `bare` form the object is the arguments alone.
  */
-export class JsonCallScanner {
-  /** The call's text so far. Reading it copies it: only its length is free. */
+export class JsonCallScanner implements CallScanner {
   text = ''
-  /** The tool's name, once it was read. */
   name: string | undefined
+  isCall: boolean | undefined
+  isComplete = false
 
+  readonly #string = new QuoteFollower(',:}]`')
+  readonly #isBare: boolean
   #depth = 0
-  #complete = false
-  #quote = ''
-  #escaped = false
-  #closing = false
+  #inList = false
+  #listEnded = false
   #previous = ''
   /** The string or bare word at depth 1 that is being read, as far as a key or name can be long. */
   #word = ''
@@ -35,115 +32,157 @@ export class JsonCallScanner {
   #arguments: 'before' | 'inside' | 'after' = 'before'
   #newArguments = ''
 
-  /** What was read of the arguments since the last time. */
+  constructor({ isBare = false }: { readonly isBare?: boolean } = {}) {
+    this.#isBare = isBare
+  }
+
+  get inString(): boolean {
+    return this.#string.isPlain
+  }
+
   takeArguments(): string {
     const text = this.#newArguments
     this.#newArguments = ''
     return text
   }
 
-  /** Takes one character, unless the verdict is that it belongs to something else. */
+  takeInside(run: string): void {
+    if (this.#depth === 1 && this.#word.length < MAX_WORD) this.#word += run.slice(0, MAX_WORD)
+    this.#append(run)
+  }
+
   take(character: string): ScanVerdict {
-    if (this.#closing && !this.#decideClosing(character)) return this.#append(character, 'call')
-    if (this.#quote !== '') {
-      this.#inside(character)
-      return this.#append(character, 'call')
+    const { quote } = this.#string
+    if (quote !== '') {
+      if (this.#string.take(character)) {
+        if (!this.#string.isClosing) this.#keepWord(character)
+        this.#append(character)
+        return 'call'
+      }
+      this.#endString()
     }
-    const verdict = this.#outside(character)
-    return verdict === 'next-call' || verdict === 'text' ? verdict : this.#append(character, verdict)
+    if (!isSpace(character)) {
+      const verdict = this.#outside(character)
+      if (verdict !== 'call') return verdict
+    }
+    this.#append(character)
+    return 'call'
   }
 
-  /** Whether a tag that begins here, outside of strings, would end the call. */
   atTag(): boolean {
-    if (this.#closing) this.#closeString()
-    return this.#quote === ''
-  }
-
-  #append(character: string, verdict: ScanVerdict): ScanVerdict {
-    this.text += character
-    if (this.#arguments === 'inside') this.#newArguments += character
-    return verdict
-  }
-
-  /** After a quotation mark: false while that is open, or when the mark was part of the string. */
-  #decideClosing(character: string): boolean {
-    if (/\s/.test(character)) return false
-    if (',:}]`<'.includes(character)) {
-      this.#closeString()
-      return true
+    if (this.#string.isClosing) {
+      this.#string.close()
+      this.#endString()
     }
-    this.#closing = false
-    this.#inside(character)
+    return this.#string.quote === ''
+  }
+
+  separate(): boolean {
     return false
   }
 
-  #closeString(): void {
-    this.#quote = ''
-    this.#closing = false
-    this.#previous = '"'
-    if (this.#depth === 1 && this.#key === 'name') this.name ??= unescapeWord(this.#word)
+  #append(text: string): void {
+    this.text += text
+    if (this.#arguments === 'inside') this.#newArguments += text
   }
 
-  #inside(character: string): void {
-    if (this.#escaped) this.#escaped = false
-    else if (character === '\\') this.#escaped = true
-    else if (character === this.#quote) this.#closing = true
-    if (!this.#closing) this.#keepWord(character)
+  #endString(): void {
+    this.#previous = '"'
+    if (this.#depth === 0 && this.#isBare) this.isComplete = true
+    if (this.#depth === 1 && NAME_KEYS.includes(this.#key)) {
+      this.name ??= unescapeWord(this.#word)
+      if (this.#arguments !== 'before') this.isCall ??= true
+    }
+    if (this.#depth === 1 && this.#key === '') this.#checkKey(this.#word, true)
   }
 
   #outside(character: string): ScanVerdict {
-    if (/\s/.test(character)) return 'open'
-    if (this.#complete && this.#depth === 0) {
-      if (character === '{' && this.#previous !== ':') return 'next-call'
-      if (!'}]`;,"\':{<'.includes(character) && this.#previous !== ':') return 'text'
+    if (this.isComplete && this.#depth === 0 && this.#previous !== ':') {
+      if (character === '{') return this.#isBare ? 'text' : 'next-call'
+      const opensKey = (character === '"' || character === "'") && this.#previous === ',' && !this.#listEnded
+      if (!opensKey && !AFTER.includes(character)) return 'text'
     }
-    if ((this.#depth > 0 || this.#complete) && this.#opensString(character)) {
-      this.#startValue()
-      this.#quote = character
+    // An object where a key should be: a brace was missing at the end of the call before.
+    if (character === '{' && this.#depth === 1 && ',;'.includes(this.#previous) && !this.#isBare) return 'next-call'
+    const mayQuote = this.#depth > 0 || this.isComplete || (this.#isBare && this.#previous === '')
+    if (mayQuote && this.#opensString(character)) {
+      this.#startValue(character)
+      this.#string.open(character)
       this.#word = ''
-      return 'call'
+    } else {
+      this.#structure(character)
+      this.#previous = character
     }
-    this.#structure(character)
-    this.#previous = character
-    return 'open'
+    return 'call'
   }
 
   #opensString(character: string): boolean {
-    return character === '"' || (character === "'" && '{[,:'.includes(this.#previous))
+    return character === '"' || (character === "'" && (this.#previous === '' || '{[,:'.includes(this.#previous)))
   }
 
   #structure(character: string): void {
-    if (character === '{' || character === '[') {
-      this.#startValue()
-      this.#depth++
-    } else if (character === '}' || character === ']') {
-      this.#endValue()
-      this.#depth = Math.max(0, this.#depth - 1)
-      if (this.#depth === 0) this.#complete = true
-    } else if (character === ':') {
-      if (this.#depth === 1) this.#key = this.#word
+    if (character === '{' || character === '[') this.#open(character)
+    else if (character === '}' || character === ']') this.#close(character)
+    else if (character === ':') {
+      if (this.#depth !== 1) return
+      this.#key = this.#word
+      this.#checkKey(this.#key, true)
     } else if (character === ',') {
       this.#endValue()
       if (this.#depth === 1) this.#key = ''
     } else {
-      this.#startValue()
-      if (/[{,]/.test(this.#previous)) this.#word = ''
+      this.#startValue(character)
+      if (this.#previous === '{' || this.#previous === ',') this.#word = ''
       this.#keepWord(character)
+      if (this.#depth === 0 && !this.isComplete) this.isCall ??= false
     }
   }
 
-  #keepWord(character: string): void {
-    if (this.#depth === 1 && this.#word.length < MAX_WORD) this.#word += character
+  #open(character: string): void {
+    if (character === '[' && this.#depth === 0 && !this.#inList && !this.isComplete && !this.#isBare) {
+      this.#inList = true
+      return
+    }
+    if (character === '[' && this.#depth === 0) this.isCall ??= false
+    this.#startValue(character)
+    this.#depth++
+    if (this.#isBare && this.#arguments === 'before') this.#arguments = 'inside'
   }
 
-  #startValue(): void {
-    if (this.#arguments !== 'before' || this.#depth !== 1 || this.#previous !== ':') return
-    if (ARGUMENT_KEYS.has(this.#key)) this.#arguments = 'inside'
+  #close(character: string): void {
+    this.#endValue()
+    if (this.#depth === 0 && character === ']') this.#listEnded = true
+    this.#depth = Math.max(0, this.#depth - 1)
+    if (this.#depth > 0) return
+    this.isComplete = true
+    if (!this.#isBare) return
+    this.#newArguments += this.#arguments === 'inside' ? character : ''
+    this.#arguments = 'after'
+  }
+
+  #keepWord(character: string): void {
+    if (this.#depth !== 1 || this.#word.length >= MAX_WORD) return
+    this.#word += character
+    if (this.#key === '') this.#checkKey(this.#word, false)
+  }
+
+  /** A key that no call has, or that cannot become one any more: this is no call, unless that is known already. */
+  #checkKey(word: string, isWhole: boolean): void {
+    if (this.isCall !== undefined || this.isComplete || this.#isBare) return
+    if (!KEYS.some((key) => (isWhole ? key === word : key.startsWith(word)))) this.isCall = false
+  }
+
+  #startValue(character: string): void {
+    if (this.#depth !== 1 || this.#previous !== ':') return
+    if (this.#key === 'name' && character !== '"' && character !== "'") this.isCall ??= false
+    if (this.#arguments !== 'before' || !ARGUMENT_KEYS.includes(this.#key)) return
+    this.#arguments = 'inside'
+    if (this.name !== undefined) this.isCall ??= true
   }
 
   /** At the comma or bracket after a value: is it the arguments' one? */
   #endValue(): void {
-    if (this.#depth === 1 && this.#arguments === 'inside') this.#arguments = 'after'
+    if (this.#depth === 1 && this.#arguments === 'inside' && !this.#isBare) this.#arguments = 'after'
   }
 }
 

@@ -87,7 +87,7 @@ describe('requests', () => {
         frequencyPenalty: 0.1,
         presencePenalty: 0.2,
       },
-      output: { type: 'json-schema', schema: { type: 'object' } },
+      output: { type: 'json-schema', schema: { enum: ['a', 1] } },
     })
     expect(body).toEqual({
       messages: [{ role: 'user', content: 'a' }],
@@ -100,7 +100,7 @@ describe('requests', () => {
       stop: ['x'],
       frequency_penalty: 0.1,
       presence_penalty: 0.2,
-      response_format: { type: 'json_object', schema: '{"type":"object"}' },
+      response_format: { type: 'grammar', grammar: 'root ::= r1\nr1 ::= "\\"a\\"" | "1"' },
     })
   })
 

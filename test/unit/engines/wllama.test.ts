@@ -91,10 +91,10 @@ describe('requests to llama.cpp', () => {
       repeat_penalty: 1.1,
       stream_options: { include_usage: true },
     })
-    const schema = { type: 'object' }
+    const schema = { enum: ['a', 1] }
     expect(chatBody({ messages: [user('a')], output: { type: 'json-schema', schema } })).toHaveProperty(
-      'response_format.json_schema.schema',
-      schema,
+      'grammar',
+      'root ::= r1\nr1 ::= "\\"a\\"" | "1"',
     )
     const grammar = { type: 'grammar', grammar: 'root ::= "x"', syntax: 'gbnf' } as const
     expect(completionBody({ messages: [user('a'), user('b')], output: grammar })).toMatchObject({

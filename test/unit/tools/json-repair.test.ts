@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readArguments, repairJson } from '../../../src/tools/json-repair.js'
+import { readArguments, readLooseValue, repairJson } from '../../../src/tools/json-repair.js'
 
 describe('repairJson', () => {
   it.each([
@@ -51,6 +51,30 @@ describe('repairJson', () => {
   it('reads every object that was damaged by taking its end away', () => {
     const whole = JSON.stringify({ name: 'f', list: [1, { deep: 'text, with "quotes" and \\ more' }], last: true })
     for (let end = 1; end <= whole.length; end++) expect(() => repairJson(whole.slice(0, end))).not.toThrow()
+  })
+})
+
+describe('readLooseValue', () => {
+  it.each([
+    ['5', 5],
+    ['"a"', 'a'],
+    ["'it\\'s'", "it's"],
+    ['True', true],
+    ['None', null],
+    ['(1, (2, "x"), None)', [1, [2, 'x'], null]],
+    ["{'a': (1, True), b: [2]}", { a: [1, true], b: [2] }],
+    ['"""one\n"two"""', 'one\n"two'],
+    ['[1, 2', [1, 2]],
+  ])('%s', (text, value) => {
+    expect(readLooseValue(text)).toEqual({ value })
+  })
+
+  it.each(['', '[1] and more', ', 5', 'Paris, France'])('gives up on %j', (text) => {
+    expect(readLooseValue(text)).toBeUndefined()
+  })
+
+  it('keeps round brackets in words where there is no tuple', () => {
+    expect(repairJson('{"a": f(x), b: 1}')).toEqual({ value: { a: 'f(x)', b: 1 } })
   })
 })
 

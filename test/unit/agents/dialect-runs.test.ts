@@ -1,7 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../../../src/agents/agent.js'
 import { scriptedModel } from '../../../src/engines/scripted.js'
-import { collect, weather } from './tool-fixtures.js'
+import type { StreamPart } from '../../../src/protocol/stream-part.js'
+import { tool } from '../../../src/tools/tool.js'
+
+async function collect(run: AsyncIterable<StreamPart>): Promise<StreamPart[]> {
+  const parts: StreamPart[] = []
+  for await (const part of run) parts.push(part)
+  return parts
+}
+
+const city = {
+  type: 'object',
+  properties: { city: { type: 'string' } },
+  required: ['city'],
+  additionalProperties: false,
+}
+const weather = tool({
+  name: 'weather',
+  description: 'The weather',
+  input: city,
+  execute: ({ city: at }) => `${at}: sunny`,
+})
 
 describe('a dialect', () => {
   const text = (input: unknown) =>
