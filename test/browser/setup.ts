@@ -15,6 +15,7 @@ const GGUF_CHAT = 'SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf'
 /** Which small real models this machine has, by their ids. */
 export const models = {
   embedding: hasModel('all-MiniLM-L6-v2/onnx/model_quantized.onnx') ? 'transformers:all-MiniLM-L6-v2' : undefined,
+  reference: hasModel('all-MiniLM-L6-v2/reference.json'),
   chat: hasModel(ONNX_CHAT)
     ? 'transformers:SmolLM2-135M-Instruct'
     : hasModel(GGUF_CHAT)

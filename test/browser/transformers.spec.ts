@@ -167,7 +167,7 @@ test.describe('transformers.js with SmolLM2', () => {
 
 test.describe('transformers.js with MiniLM', () => {
   test('vectors are those that were published, alone and in a batch', async ({ blank }) => {
-    test.skip(!models.embedding, 'needs all-MiniLM-L6-v2 with its reference.json in the models folder')
+    test.skip(!models.reference, 'needs all-MiniLM-L6-v2 with its reference.json in the models folder')
     const result = await blank.evaluate(
       async ([places, id]) => (await import('/pages/transformers.js')).embedReference(places, id),
       [PLACES, models.embedding as string] as const,
