@@ -1,6 +1,6 @@
 // What a client offers besides agents, as types: the public face of what `compose.ts` wires together.
-import type { LadderReport } from './engines/ladder.js'
-import type { Availability, ModelListing } from './engines/model-registry.js'
+import type { LadderReport } from './engines/choice/ladder.js'
+import type { Availability, ModelListing } from './engines/choice/model-registry.js'
 import type { Corpus, CorpusOptions } from './protocol/corpus.js'
 import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
 

@@ -1,9 +1,8 @@
 import type { CorpusOpenOptions } from './client.js'
-import type { Consent } from './engines/consent.js'
+import type { Consent } from './engines/choice/consent.js'
+import type { Refusal } from './engines/choice/ladder.js'
+import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
 import type { ModelInspection } from './engines/engine.js'
-import type { Refusal } from './engines/ladder.js'
-import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/model-spec.js'
-import { createSharedTask, type SharedTask } from './engines/shared-task.js'
 import { openRetrievalWorker } from './package-workers.js'
 import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from './protocol/error.js'
@@ -15,6 +14,7 @@ import { createWorkerCorpora, type WorkerCorpora } from './retrieval/worker-corp
 import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
 import { abortable } from './runtime/abort.js'
+import { createSharedTask, type SharedTask } from './runtime/shared-task.js'
 import type { Settings } from './settings.js'
 
 /** Documents and their embedding model, as the client uses them. */

@@ -1,9 +1,9 @@
 import { type CachedAnswer, cachedAnswerVersion, cacheModel, isCachedAnswer } from './engines/cached-model.js'
-import { type Consent, createConsent } from './engines/consent.js'
-import { type DeviceProfile, probeDevice } from './engines/device.js'
+import { type Consent, createConsent } from './engines/choice/consent.js'
+import { type DeviceProfile, probeDevice } from './engines/choice/device.js'
+import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
+import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
 import type { ModelInspection } from './engines/engine.js'
-import { createModelRegistry, type ModelRegistry } from './engines/model-registry.js'
-import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/model-spec.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
 import { openLlmWorker } from './package-workers.js'
@@ -81,7 +81,7 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
   }
 
   async function create(id: string): Promise<ChatModel> {
-    if (id === 'extractive') return (await import('./engines/extractive.js')).extractiveModel()
+    if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
     const spec = createModelSpec(id, sources)
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
   }

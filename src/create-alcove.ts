@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Agent, type AgentOptions, createAgent } from './agents/agent.js'
 import type { Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
-import type { LadderReport } from './engines/ladder.js'
-import type { Availability } from './engines/model-registry.js'
+import type { LadderReport } from './engines/choice/ladder.js'
+import type { Availability } from './engines/choice/model-registry.js'
 import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError } from './protocol/error.js'
 import type { ChatModel, LoadOptions } from './protocol/model.js'

@@ -27,10 +27,10 @@ export type {
 } from './client.js'
 export type { Alcove, ClientAgentOptions } from './create-alcove.js'
 export { createAlcove } from './create-alcove.js'
-export type { DownloadRequest } from './engines/consent.js'
-export type { DeviceProfile } from './engines/device.js'
-export type { LadderReport, Refusal } from './engines/ladder.js'
-export type { Availability, ChatTask, ModelListing } from './engines/model-registry.js'
+export type { DownloadRequest } from './engines/choice/consent.js'
+export type { DeviceProfile } from './engines/choice/device.js'
+export type { LadderReport, Refusal } from './engines/choice/ladder.js'
+export type { Availability, ChatTask, ModelListing } from './engines/choice/model-registry.js'
 export type {
   AddProgress,
   AddResult,

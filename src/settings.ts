@@ -1,5 +1,5 @@
-import type { DownloadRequest } from './engines/consent.js'
-import type { Rung } from './engines/ladder.js'
+import type { DownloadRequest } from './engines/choice/consent.js'
+import type { Rung } from './engines/choice/ladder.js'
 import { AlcoveError } from './protocol/error.js'
 import type { EmbeddingModel } from './protocol/model.js'
 

@@ -1,2 +1,2 @@
 // The WebLLM engine as one self-contained file.
-export { webLlmChat } from '../src/engines/web-llm.js'
+export { webLlmChat } from '../src/engines/web-llm/chat.js'

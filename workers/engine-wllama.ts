@@ -1,2 +1,2 @@
 // The llama.cpp engine as one self-contained file.
-export { createWllamaChat } from '../src/engines/wllama.js'
+export { createWllamaChat } from '../src/engines/wllama/chat.js'

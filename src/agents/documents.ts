@@ -75,7 +75,7 @@ class RunDocuments implements Documents {
   }
 
   async quote() {
-    const { answerFromPassages, windowAround } = await import('../engines/extractive.js')
+    const { answerFromPassages, windowAround } = await import('../engines/extractive/extractive.js')
     const answer = answerFromPassages(this.#question, this.hits)
     this.isAnswered = answer.citations.length === 0
     const [best] = answer.quotes

@@ -1,10 +1,10 @@
 import { AlcoveError, isAlcoveError } from '../protocol/error.js'
 import type { ChatModel, ModelPart, ModelRequest } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
+import { createSharedStream, type SharedStream } from '../runtime/shared-stream.js'
 import { iterate, streamOf } from '../runtime/stream.js'
 import type { TieredCache } from '../store/tiered-cache.js'
 import { canonicalJson, sha256Hex } from '../text/hash.js'
-import { createSharedStream, type SharedStream } from './shared-stream.js'
 
 /** Grows when the key or the form of what is stored changes. */
 export const cachedAnswerVersion = 1

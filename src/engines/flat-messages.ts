@@ -62,13 +62,15 @@ function partText(part: MessagePart): string {
 
 /** Tokens that a template may put around one message. */
 const TURN_TOKENS = 8
+/** Tokens that a template may add by itself: many write a system message where there is none (SmolLM2's has 20). */
+const TEMPLATE_TOKENS = 48
 
 /**
  * A count from the length alone, for use before the tokenizer is there: half the ASCII characters and all the other UTF-8 bytes. No
  * usual tokenizer needs more, so it errs on the side of trimming too early.
  */
 export function estimateTokens(request: ModelRequest): number {
-  let tokens = TURN_TOKENS
+  let tokens = TEMPLATE_TOKENS
   for (const message of request.messages) {
     const text = textOf(message)
     const bytes = new TextEncoder().encode(text).length

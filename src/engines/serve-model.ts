@@ -4,11 +4,11 @@ import type { StatusPart } from '../protocol/stream-part.js'
 import { servePort, serveRequest } from '../rpc/port-stream.js'
 import { onAbort } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
+import { createPartQueue } from '../runtime/part-queue.js'
+import { createTurnQueue, type TurnQueue } from '../runtime/turn-queue.js'
 import { type ChatEngine, type ModelInspection, type ModelSpec, parseModelId } from './engine.js'
 import { isFatalToEngine, translateEngineError } from './engine-errors.js'
-import { createPartQueue } from './part-queue.js'
-import { createTurnQueue, type TurnQueue } from './turn-queue.js'
-import { createWeightLoader } from './weights.js'
+import { createWeightLoader } from './weights/weights.js'
 
 /** What is known of a model once it is loaded. */
 export interface ModelDescription {

@@ -2,10 +2,10 @@ import { AlcoveError } from '../protocol/error.js'
 import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../protocol/model.js'
 import type { StatusPart } from '../protocol/stream-part.js'
 import { abortable } from '../runtime/abort.js'
+import { createPartQueue } from '../runtime/part-queue.js'
+import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
 import { drainedStream } from './drained-stream.js'
 import { estimateTokens } from './flat-messages.js'
-import { createPartQueue } from './part-queue.js'
-import { createSharedTask, type SharedTask } from './shared-task.js'
 
 /** A loaded model: one request at a time. */
 export interface ModelSession {

@@ -5,11 +5,11 @@ import type { StatusPart } from '../protocol/stream-part.js'
 import type { WorkerHost } from '../rpc/worker-host.js'
 import { onAbort } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
+import { createPartQueue } from '../runtime/part-queue.js'
+import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
 import { iterate, streamOf } from '../runtime/stream.js'
 import type { InspectOptions, ModelInspection, ModelSpec } from './engine.js'
-import { createPartQueue } from './part-queue.js'
 import type { LlmApi, ModelDescription } from './serve-model.js'
-import { createSharedTask, type SharedTask } from './shared-task.js'
 
 export interface WorkerModelOptions {
   readonly spec: ModelSpec

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { extractiveModel } from '../../src/engines/extractive.js'
+import { extractiveModel } from '../../src/engines/extractive/extractive.js'
 import { hashEmbedder } from '../../src/testing/hash-embedder.js'
 import { scriptedModel } from '../../src/testing.js'
 import { chatModelContract, embeddingModelContract } from '../../src/testing-contracts.js'

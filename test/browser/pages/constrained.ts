@@ -3,7 +3,7 @@ import { constrainCalls } from '../../../src/agents/constrain.js'
 import { hermesDialect } from '../../../src/agents/dialect/hermes.js'
 import type { ModelSpec } from '../../../src/engines/engine.js'
 import type { LlmApi } from '../../../src/engines/serve-model.js'
-import { createWllamaChat } from '../../../src/engines/wllama.js'
+import { createWllamaChat } from '../../../src/engines/wllama/chat.js'
 import { createWorkerModel } from '../../../src/engines/worker-model.js'
 import { isAlcoveError } from '../../../src/protocol/error.js'
 import type {

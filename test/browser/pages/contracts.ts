@@ -9,7 +9,7 @@ import {
   vectorIndexContract,
 } from 'alcove/testing/contracts'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { extractiveModel } from '../../../src/engines/extractive.js'
+import { extractiveModel } from '../../../src/engines/extractive/extractive.js'
 import type { LlmApi } from '../../../src/engines/serve-model.js'
 import { createWorkerModel } from '../../../src/engines/worker-model.js'
 import type { RetrievalApi } from '../../../src/retrieval/serve-corpus.js'

@@ -2,8 +2,8 @@
 
 import { embeddingModelContract } from 'alcove/testing/contracts'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { transformersEmbedding } from '../../../src/engines/transformers-embedding.js'
-import { runtimeFilesIn, setRuntimeFiles } from '../../../src/engines/transformers-runtime.js'
+import { transformersEmbedding } from '../../../src/engines/transformers/embedding.js'
+import { runtimeFilesIn, setRuntimeFiles } from '../../../src/engines/transformers/runtime.js'
 import { serveWorker } from '../../../src/rpc/serve-worker.js'
 import { expect } from '../../contract/browser-expect.js'
 import { type CaseOutcome, collectCases } from '../../contract/collect-cases.js'

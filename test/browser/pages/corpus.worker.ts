@@ -1,7 +1,7 @@
 // The worker of the corpus harness: the retrieval worker as the product has it, with its parts bundled in.
 
-import { transformersEmbedding } from '../../../src/engines/transformers-embedding.js'
-import { runtimeFilesIn, setRuntimeFiles } from '../../../src/engines/transformers-runtime.js'
+import { transformersEmbedding } from '../../../src/engines/transformers/embedding.js'
+import { runtimeFilesIn, setRuntimeFiles } from '../../../src/engines/transformers/runtime.js'
 import { createParsePool } from '../../../src/retrieval/parse-pool.js'
 import { createRetrievalApi } from '../../../src/retrieval/serve-corpus.js'
 import { openWorker } from '../../../src/rpc/open-worker.js'

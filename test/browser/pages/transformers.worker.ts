@@ -2,15 +2,15 @@
 
 import type { ModelSpec } from '../../../src/engines/engine.js'
 import { createLlmApi } from '../../../src/engines/serve-model.js'
-import { transformersChat } from '../../../src/engines/transformers.js'
-import { transformersEmbedding } from '../../../src/engines/transformers-embedding.js'
+import { transformersChat } from '../../../src/engines/transformers/chat.js'
+import { transformersEmbedding } from '../../../src/engines/transformers/embedding.js'
 import {
   loadLibrary,
   loadThroughLibrary,
   runtimeFilesIn,
   setRuntimeFiles,
-} from '../../../src/engines/transformers-runtime.js'
-import { createWeightLoader } from '../../../src/engines/weights.js'
+} from '../../../src/engines/transformers/runtime.js'
+import { createWeightLoader } from '../../../src/engines/weights/weights.js'
 import type { EmbeddingModel } from '../../../src/protocol/model.js'
 import { serveWorker } from '../../../src/rpc/serve-worker.js'
 

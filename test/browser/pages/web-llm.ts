@@ -1,5 +1,5 @@
 import type { ModelInspection, ModelSpec } from '../../../src/engines/engine.js'
-import { createWebLlmChat, webLlmChat } from '../../../src/engines/web-llm.js'
+import { createWebLlmChat, webLlmChat } from '../../../src/engines/web-llm/chat.js'
 import { toAlcoveError } from '../../../src/protocol/error.js'
 import type { ChatModel, ModelPart, ModelRequest } from '../../../src/protocol/model.js'
 import { iterate } from '../../../src/runtime/stream.js'

@@ -1,5 +1,5 @@
 import type { ChatEngine, ModelInspection, ModelSpec } from '../../../src/engines/engine.js'
-import { createWllamaChat } from '../../../src/engines/wllama.js'
+import { createWllamaChat } from '../../../src/engines/wllama/chat.js'
 import { toAlcoveError } from '../../../src/protocol/error.js'
 import type { ChatModel, ModelPart, ModelRequest, ModelUsage } from '../../../src/protocol/model.js'
 import { iterate } from '../../../src/runtime/stream.js'

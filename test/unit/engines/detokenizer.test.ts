@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createDetokenizer } from '../../../src/engines/detokenizer.js'
+import { createDetokenizer } from '../../../src/engines/transformers/detokenizer.js'
 
 /** A tokenizer whose tokens are bytes. */
 const decodeBytes = (tokens: readonly number[]) => new TextDecoder().decode(Uint8Array.from(tokens))

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { answerFromPassages, extractiveModel, windowAround } from '../../../src/engines/extractive.js'
+import { answerFromPassages, extractiveModel, windowAround } from '../../../src/engines/extractive/extractive.js'
 import type { Hit } from '../../../src/protocol/corpus.js'
 import { contentTerms, isChinese, stem } from '../../../src/text/terms.js'
 

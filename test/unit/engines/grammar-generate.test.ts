@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createConstrainer } from '../../../src/engines/grammar/constraint.js'
-import { createSampler } from '../../../src/engines/sampler.js'
-import type { Decoder } from '../../../src/engines/transformers-decoder.js'
-import { generateText, type Writer } from '../../../src/engines/transformers-generate.js'
+import type { Decoder } from '../../../src/engines/transformers/decoder.js'
+import { generateText, type Writer } from '../../../src/engines/transformers/generate.js'
+import { createSampler } from '../../../src/engines/transformers/sampler.js'
 import type { ModelPart, OutputConstraint, Sampling } from '../../../src/protocol/model.js'
 
 /** Tokens are ASCII characters; the model would always write the next letter of its own text. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSampler, type SamplerOptions } from '../../../src/engines/sampler.js'
+import { createSampler, type SamplerOptions } from '../../../src/engines/transformers/sampler.js'
 
 const LOGITS = [1, 3, 2, 0, -1]
 const logits = () => Float32Array.from(LOGITS)

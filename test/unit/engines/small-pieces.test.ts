@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { parseModelId } from '../../../src/engines/engine.js'
 import { isFatalToEngine, isFileBroken, translateEngineError } from '../../../src/engines/engine-errors.js'
-import { createLoadMeter } from '../../../src/engines/load-meter.js'
-import { nextMacrotask } from '../../../src/engines/macrotask.js'
-import { poolVectors } from '../../../src/engines/pooling.js'
-import { createSharedTask } from '../../../src/engines/shared-task.js'
-import { createTurnQueue } from '../../../src/engines/turn-queue.js'
+import { nextMacrotask } from '../../../src/engines/transformers/macrotask.js'
+import { poolVectors } from '../../../src/engines/transformers/pooling.js'
+import { createLoadMeter } from '../../../src/engines/weights/load-meter.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
 import type { StatusPart } from '../../../src/protocol/stream-part.js'
 import type { Clock } from '../../../src/runtime/clock.js'
+import { createSharedTask } from '../../../src/runtime/shared-task.js'
+import { createTurnQueue } from '../../../src/runtime/turn-queue.js'
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 2))
 

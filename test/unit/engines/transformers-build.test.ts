@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { findBuild } from '../../../src/engines/transformers-build.js'
-import type { WeightLoader } from '../../../src/engines/weights.js'
+import { findBuild } from '../../../src/engines/transformers/build.js'
+import type { WeightLoader } from '../../../src/engines/weights/weights.js'
 
 const spec: ModelSpec = { id: 'transformers:m', allowRemote: false, hubUrl: 'https://hub.example/', cacheName: 'c' }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Decoder } from '../../../src/engines/transformers-decoder.js'
-import { generateText, type Writer } from '../../../src/engines/transformers-generate.js'
+import type { Decoder } from '../../../src/engines/transformers/decoder.js'
+import { generateText, type Writer } from '../../../src/engines/transformers/generate.js'
 import type { ModelPart, Sampling } from '../../../src/protocol/model.js'
 
 /** Tokens are characters; the model writes this text, then ends with token 0. Each run of 10 tokens takes 100 ms. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createTokenTexts, encodePrompt } from '../../../src/engines/transformers-prompt.js'
-import type { Tokenizer } from '../../../src/engines/transformers-runtime.js'
+import { createTokenTexts, encodePrompt } from '../../../src/engines/transformers/prompt.js'
+import type { Tokenizer } from '../../../src/engines/transformers/runtime.js'
 import type { Message } from '../../../src/protocol/message.js'
 
 /** A tokenizer whose tokens are characters; its template knows no system role when `strict`. */

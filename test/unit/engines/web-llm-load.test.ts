@@ -1,9 +1,9 @@
 import type { ModelRecord } from '@mlc-ai/web-llm'
 import { describe, expect, test, vi } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { isGpuEcho, translateWebLlmError } from '../../../src/engines/web-llm-errors.js'
-import { nearestNames, resolveModel, weightBytes } from '../../../src/engines/web-llm-models.js'
-import { progressStatus } from '../../../src/engines/web-llm-progress.js'
+import { isGpuEcho, translateWebLlmError } from '../../../src/engines/web-llm/errors.js'
+import { nearestNames, resolveModel, weightBytes } from '../../../src/engines/web-llm/models.js'
+import { progressStatus } from '../../../src/engines/web-llm/progress.js'
 import type { AlcoveError } from '../../../src/protocol/error.js'
 
 const codeOf = (promise: Promise<unknown>) =>

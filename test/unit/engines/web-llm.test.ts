@@ -1,14 +1,14 @@
 import type { ChatCompletionChunk, ModelRecord } from '@mlc-ai/web-llm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { createWebLlmChat, type WebLlmLibrary } from '../../../src/engines/web-llm.js'
-import { checkRequest, requestBody, streamChat, type WebLlmChat } from '../../../src/engines/web-llm-chat.js'
+import { createWebLlmChat, type WebLlmLibrary } from '../../../src/engines/web-llm/chat.js'
+import { checkRequest, requestBody, streamChat, type WebLlmChat } from '../../../src/engines/web-llm/parts.js'
 import {
   type ConversationTemplate,
   countPrompt,
   escapeReplacement,
   renderPrompt,
-} from '../../../src/engines/web-llm-prompt.js'
+} from '../../../src/engines/web-llm/prompt.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
 import type { Message } from '../../../src/protocol/message.js'
 import type { ModelPart, ModelRequest } from '../../../src/protocol/model.js'

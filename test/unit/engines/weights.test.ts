@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { createWeightLoader, type WeightLoaderOptions } from '../../../src/engines/weights.js'
+import { createWeightLoader, type WeightLoaderOptions } from '../../../src/engines/weights/weights.js'
 import type { Clock } from '../../../src/runtime/clock.js'
 import { fakeCaches } from './fake-caches.js'
 

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
 import { estimateTokens, flattenMessages } from '../../../src/engines/flat-messages.js'
-import type { WeightLoader } from '../../../src/engines/weights.js'
-import { chooseContext, createWllamaChat } from '../../../src/engines/wllama.js'
-import { isFatal, loadError, requestError } from '../../../src/engines/wllama-errors.js'
-import { readGgufFacts } from '../../../src/engines/wllama-gguf.js'
+import type { WeightLoader } from '../../../src/engines/weights/weights.js'
+import { chooseContext, createWllamaChat } from '../../../src/engines/wllama/chat.js'
+import { isFatal, loadError, requestError } from '../../../src/engines/wllama/errors.js'
+import { readGgufFacts } from '../../../src/engines/wllama/gguf.js'
 import {
   chatBody,
   checkRequest,
@@ -14,8 +14,8 @@ import {
   createChunkReader,
   type WllamaChunk,
   type WllamaOutcome,
-} from '../../../src/engines/wllama-request.js'
-import { createPromptCacheMeter } from '../../../src/engines/wllama-session.js'
+} from '../../../src/engines/wllama/request.js'
+import { createPromptCacheMeter } from '../../../src/engines/wllama/session.js'
 import type { Message } from '../../../src/protocol/message.js'
 
 const user = (content: string): Message => ({ role: 'user', content })

@@ -1,0 +1,81 @@
+import { AlcoveError } from '../../protocol/error.js'
+import { type ModelSpec, parseModelId } from '../engine.js'
+import catalogue from './catalogue.json' with { type: 'json' }
+
+/** What the catalogue knows of a model. A field that nobody could look up is absent. */
+export interface CatalogueEntry {
+  readonly id: string
+  readonly title: string
+  readonly goodFor: string
+  readonly trust?: 'answer' | 'draft'
+  readonly dialect?: string
+  readonly contextTokens: number
+  readonly downloadBytes?: number
+  readonly memoryBytes?: number
+  readonly needs: readonly string[]
+  readonly licence?: string
+  readonly languages?: readonly string[]
+  /** Where the hub has it, when that is not the repo in the id. */
+  readonly hubRepo?: string
+  /** The hub has no such file: only `modelBaseUrl` is asked. */
+  readonly selfHostedOnly?: boolean
+  readonly dtype?: string
+  readonly pooling?: 'mean' | 'cls' | 'last'
+}
+
+/** The recommended chat models, best first. */
+export const chatCatalogue = catalogue.chat as readonly CatalogueEntry[]
+/** The recommended embedding models, best first. */
+export const embeddingCatalogue = catalogue.embedding as readonly CatalogueEntry[]
+
+const byId = new Map([...chatCatalogue, ...embeddingCatalogue].map((entry) => [entry.id, entry]))
+
+/** The catalogue entry of a model id, if it has one. */
+export const findEntry = (id: string): CatalogueEntry | undefined => byId.get(id)
+
+/** Where models may come from: what a page's author configured. */
+export interface ModelSources {
+  /** Absolute url with a trailing slash, or undefined. */
+  readonly baseUrl: string | undefined
+  readonly allowRemote: boolean
+  readonly hubUrl: string
+  readonly cacheName: string
+}
+
+const WORKER_SCHEMES = ['webllm', 'transformers', 'wllama']
+
+/**
+ * What a worker must know to find and run the model of an id.
+ * @throws AlcoveError `invalid-argument` when the id names no engine or no model
+ */
+export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
+  const { scheme, file } = parseModelId(id)
+  if (!WORKER_SCHEMES.includes(scheme) || (scheme === 'wllama' && file === undefined)) {
+    throw new AlcoveError(
+      'invalid-argument',
+      `model: expected 'webllm:<id>', 'transformers:<repo>', 'wllama:<repo>/<file.gguf>', 'extractive' or 'auto', got '${id}'`,
+    )
+  }
+  const { baseUrl, ...where } = sources
+  const entry = findEntry(id)
+  return {
+    id,
+    ...where,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(entry ? entrySpec(entry) : {}),
+  }
+}
+
+function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
+  const { contextTokens, trust, dialect, hubRepo, dtype, languages, pooling, selfHostedOnly } = entry
+  return {
+    contextTokens,
+    ...(trust && { trust }),
+    ...(dialect && { dialect }),
+    ...(hubRepo && { hubRepo }),
+    ...(dtype && { dtype }),
+    ...(languages && { languages }),
+    ...(pooling && { pooling }),
+    ...(selfHostedOnly && { selfHostedOnly }),
+  }
+}

@@ -1,0 +1,154 @@
+import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../../protocol/model.js'
+import type { StatusPart } from '../../protocol/stream-part.js'
+import { toErrorInfo } from '../../rpc/error-wire.js'
+import { throwIfAborted } from '../../runtime/abort.js'
+import { createPartQueue } from '../../runtime/part-queue.js'
+import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
+import { createTurnQueue } from '../../runtime/turn-queue.js'
+import { drainedStream } from '../drained-stream.js'
+import type { ChatEngine, InspectOptions, ModelInspection, ModelSpec } from '../engine.js'
+import { isFatalToEngine, translateEngineError } from '../engine-errors.js'
+import { createWeightLoader } from '../weights/weights.js'
+import { findBuild } from './build.js'
+import { generateText } from './generate.js'
+import { type Loaded, openModel } from './open.js'
+import { encodePrompt } from './prompt.js'
+import { chooseDevice, loadLibrary, loadTokenizer, readJson, type Tokenizer } from './runtime.js'
+
+const UNKNOWN_CONTEXT_TOKENS = 2_048
+
+/**
+ * Chat models of transformers.js (ONNX), on WebGPU where there is a real GPU, else on WebAssembly. For use in a worker.
+ * `seed` makes an answer repeatable on one device and build; native tools are not offered. `output` takes a JSON schema or a grammar in GBNF.
+ */
+export const transformersChat: ChatEngine = {
+  inspect: inspectTransformers,
+  create: (spec) => new TransformersChatModel(spec),
+}
+
+async function inspectTransformers(spec: ModelSpec, { signal }: InspectOptions = {}): Promise<ModelInspection> {
+  try {
+    const { device, shaderF16 } = await chooseDevice(spec, 'auto')
+    const loader = createWeightLoader(spec)
+    const config = await readJson(loader, 'config.json', signal)
+    const build = await findBuild({ spec, kind: 'chat', loader, config, device, shaderF16, signal })
+    if (build.stored) return { state: 'available', bytes: 0, device }
+    return { state: 'downloadable', bytes: build.missingBytes, device }
+  } catch (error) {
+    throwIfAborted(signal)
+    return { state: 'unavailable', error: toErrorInfo(error, 'model-load-failed') }
+  }
+}
+
+class TransformersChatModel implements ChatModel {
+  readonly id: string
+  readonly #spec: ModelSpec
+  readonly #turns = createTurnQueue()
+  #loaded: Loaded | undefined
+  #loading: SharedTask<Loaded, StatusPart> | undefined
+  #tokenizer: Promise<Tokenizer> | undefined
+
+  constructor(spec: ModelSpec) {
+    this.id = spec.id
+    this.#spec = spec
+  }
+
+  get contextTokens(): number {
+    return this.#loaded?.contextTokens ?? this.#spec.contextTokens ?? UNKNOWN_CONTEXT_TOKENS
+  }
+
+  get capabilities(): ChatModelCapabilities {
+    const { trust = 'answer', dialect } = this.#spec
+    return { tools: 'none', grammar: 'gbnf', inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
+  }
+
+  get isLoaded(): boolean {
+    return this.#loaded !== undefined
+  }
+
+  async load(options: LoadOptions = {}): Promise<void> {
+    await this.#ensureLoaded(options)
+  }
+
+  stream(request: ModelRequest, { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
+    return drainedStream<ModelPart>((stopped) => this.#answer(request, stopped), signal)
+  }
+
+  async countTokens(request: ModelRequest): Promise<number> {
+    this.#tokenizer ??= this.#openTokenizer()
+    return encodePrompt(await this.#tokenizer, request.messages).length
+  }
+
+  async dispose(): Promise<void> {
+    const endTurn = await this.#turns.enter()
+    try {
+      const loaded = this.#loaded
+      this.#loaded = undefined
+      this.#tokenizer = undefined
+      await loaded?.decoder.reset()
+      await loaded?.model.dispose()
+    } finally {
+      endTurn()
+    }
+  }
+
+  async #openTokenizer(): Promise<Tokenizer> {
+    try {
+      const loader = createWeightLoader(this.#spec)
+      const { device } = await chooseDevice(this.#spec, 'auto')
+      // First, so that the loader knows where this model's files come from.
+      await readJson(loader, 'config.json')
+      return await loadTokenizer(await loadLibrary(device), { loader })
+    } catch (error) {
+      this.#tokenizer = undefined
+      throw error
+    }
+  }
+
+  async *#answer(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
+    const endTurn = await this.#turns.enter({ signal })
+    try {
+      const loaded = yield* this.#loadInStream(signal)
+      const prompt = encodePrompt(loaded.tokenizer, request.messages)
+      yield* generateText(loaded, prompt, request, signal)
+    } catch (error) {
+      const translated = translateEngineError(error, 'model-load-failed', `'${this.id}' failed`)
+      if (isFatalToEngine(translated)) this.#loaded = undefined
+      throw translated
+    } finally {
+      endTurn()
+    }
+  }
+
+  async *#loadInStream(signal: AbortSignal): AsyncGenerator<ModelPart, Loaded> {
+    if (this.#loaded) return this.#loaded
+    const statuses = createPartQueue<StatusPart>()
+    const opened = this.#ensureLoaded({ signal, onProgress: statuses.push })
+    opened.then(statuses.end, statuses.fail)
+    yield* statuses
+    return opened
+  }
+
+  async #ensureLoaded(options: LoadOptions): Promise<Loaded> {
+    if (this.#loaded) return this.#loaded
+    this.#loading ??= this.#startLoading()
+    return this.#loading.join(options)
+  }
+
+  #startLoading(): SharedTask<Loaded, StatusPart> {
+    const forget = () => {
+      if (this.#loading === task) this.#loading = undefined
+    }
+    const task = createSharedTask<Loaded, StatusPart>(async ({ signal, report }) => {
+      try {
+        const loaded = await openModel(this.#spec, signal, report)
+        this.#loaded = loaded
+        this.#tokenizer = Promise.resolve(loaded.tokenizer)
+        return loaded
+      } finally {
+        forget()
+      }
+    }, forget)
+    return task
+  }
+}

@@ -1,0 +1,55 @@
+import type { ModelRequest } from '../../protocol/model.js'
+import { type FlatMessage, flattenMessages } from '../flat-messages.js'
+
+/** The parts of `mlc-chat-config.json` that make the prompt. */
+export interface ConversationTemplate {
+  readonly system_template: string
+  readonly system_message: string
+  readonly roles: Readonly<Record<string, string>>
+  readonly role_templates?: Readonly<Record<string, string | undefined>> | undefined
+  readonly seps: readonly string[]
+  readonly role_content_sep?: string | null | undefined
+  readonly role_empty_sep?: string | null | undefined
+  readonly system_prefix_token_ids?: readonly number[] | null | undefined
+  readonly add_role_after_system_message?: boolean | undefined
+  readonly render_empty_system_message?: boolean | undefined
+}
+
+/** WebLLM puts this where the field is missing or empty-valued `null`. */
+const USUAL_SEPARATOR = ': '
+
+/** The pieces that WebLLM tokenizes one by one for a request (its `Conversation.getPromptArray`, 0.2.86), text only. */
+export function renderPrompt(template: ConversationTemplate, messages: readonly FlatMessage[]): string[] {
+  const system = messages[0]?.role === 'system' ? messages[0].content : template.system_message
+  const turns = messages.filter((message) => message.role !== 'system')
+  const hidden = system === '' && template.render_empty_system_message === false
+  const head = hidden ? '' : template.system_template.replace('{system_message}', () => system)
+  const pieces = head === '' ? [] : [head]
+  turns.forEach(({ role, content }, index) => {
+    const bare = template.add_role_after_system_message === false && head !== '' && index === 0
+    const prefix = bare ? '' : `${template.roles[role] ?? role}${template.role_content_sep ?? USUAL_SEPARATOR}`
+    const inner = template.role_templates?.[role]
+    const text =
+      inner === undefined ? content : inner.replace(`{${role}_message}`, () => content).replace('{function_string}', '')
+    pieces.push(`${prefix}${text}${template.seps[index % template.seps.length] ?? ''}`)
+  })
+  pieces.push(`${template.roles.assistant ?? 'assistant'}${template.role_empty_sep ?? USUAL_SEPARATOR}`)
+  return pieces
+}
+
+/** Tokens of a request as the engine will see it, with its own tokenizer. */
+export function countPrompt(
+  template: ConversationTemplate,
+  tokenizer: { encode(text: string): { readonly length: number } },
+  request: ModelRequest,
+): number {
+  const pieces = renderPrompt(template, flattenMessages(request.messages))
+  const prefix = template.system_prefix_token_ids?.length ?? 0
+  return pieces.reduce((sum, piece) => sum + tokenizer.encode(piece).length, prefix)
+}
+
+/**
+ * A text that WebLLM sets into a template with `String.replace`, where `$&`, `$$`, `` $` `` and `$'` mean something: doubled, so that
+ * they come out as they were.
+ */
+export const escapeReplacement = (text: string) => text.replace(/\$(?=[$&`'])/g, '$$$$')

@@ -1,0 +1,76 @@
+import type { MLCEngine } from '@mlc-ai/web-llm'
+import type { ModelPart, ModelRequest } from '../../protocol/model.js'
+import { systemClock } from '../../runtime/clock.js'
+import { estimateTokens } from '../flat-messages.js'
+import type { ModelSession } from '../session-model.js'
+import { isFatalToWebLlm, translateWebLlmError } from './errors.js'
+import { requestBody, streamChat } from './parts.js'
+import { type ConversationTemplate, countPrompt } from './prompt.js'
+
+/** Freeing a lost device may never end. */
+const UNLOAD_TIMEOUT_MS = 3_000
+
+interface Config {
+  readonly conv_template: ConversationTemplate
+  readonly conv_config?: Partial<ConversationTemplate>
+  readonly context_window_size?: number
+  readonly sliding_window_size?: number
+}
+
+/** Fields of `MLCEngine` that are private in its types (0.2.86). Everything works without them, with estimates. */
+interface EngineInternals {
+  readonly loadedModelIdToPipeline?: ReadonlyMap<string, { readonly tokenizer?: { encode?(text: string): Int32Array } }>
+  readonly loadedModelIdToChatConfig?: ReadonlyMap<string, Config>
+}
+
+const internalsOf = (engine: MLCEngine) => engine as unknown as EngineInternals
+
+/** Whether an engine has a model; WebLLM unloads it by itself when the device is lost. */
+export const isLoaded = (engine: MLCEngine) => (internalsOf(engine).loadedModelIdToPipeline?.size ?? 1) > 0
+
+/** Serves requests from a loaded engine. */
+export function createWebLlmSession(
+  modelId: string,
+  webLlmId: string,
+  engine: MLCEngine,
+  usualContext: number,
+): ModelSession {
+  const config = internalsOf(engine).loadedModelIdToChatConfig?.get(webLlmId)
+  const template = config && { ...config.conv_template, ...config.conv_config }
+  let dead = false
+
+  const count = (request: ModelRequest): number | undefined => {
+    const tokenizer = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.tokenizer
+    if (!template || typeof tokenizer?.encode !== 'function') return undefined
+    try {
+      return countPrompt(template, tokenizer as { encode(text: string): Int32Array }, request)
+    } catch {
+      return undefined
+    }
+  }
+
+  return {
+    contextTokens:
+      config?.context_window_size && config.context_window_size > 0 ? config.context_window_size : usualContext,
+    get spent() {
+      return dead || !isLoaded(engine)
+    },
+    async *generate(request, signal): AsyncGenerator<ModelPart> {
+      yield { type: 'status', status: 'prefill', message: 'Reading the prompt', modelId }
+      try {
+        yield* streamChat(engine, requestBody(request, template), signal, count(request))
+      } catch (error) {
+        const failure = translateWebLlmError(error, modelId, 'run')
+        dead ||= isFatalToWebLlm(failure)
+        throw failure
+      }
+    },
+    countTokens: async (request) => count(request) ?? estimateTokens(request),
+    async close() {
+      dead = true
+      await engine.interruptGenerate()
+      const unloaded = engine.unload().catch(() => {})
+      await Promise.race([unloaded, systemClock.sleep(UNLOAD_TIMEOUT_MS)])
+    },
+  }
+}

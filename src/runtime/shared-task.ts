@@ -1,0 +1,68 @@
+import { abortError } from './abort.js'
+
+export interface JoinOptions<Progress> {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+}
+
+/** One piece of work that several callers wait for. */
+export interface SharedTask<Result, Progress> {
+  /** Waits for the result. Aborting one caller leaves the others alone; when the last one leaves, the work is aborted. */
+  join(options?: JoinOptions<Progress>): Promise<Result>
+}
+
+/**
+ * Starts `run` with the first `join` and shares it. Late callers are told the last progress at once.
+ * @param onLeft called once when the last caller has left before the end: the task must not be joined again.
+ */
+export function createSharedTask<Result, Progress>(
+  run: (context: { readonly signal: AbortSignal; report(progress: Progress): void }) => Promise<Result>,
+  onLeft: () => void = () => {},
+): SharedTask<Result, Progress> {
+  const controller = new AbortController()
+  const listeners = new Set<(progress: Progress) => void>()
+  let waiting = 0
+  let last: { readonly progress: Progress } | undefined
+  let work: Promise<Result> | undefined
+
+  const report = (progress: Progress) => {
+    last = { progress }
+    for (const listener of [...listeners]) listener(progress)
+  }
+
+  return {
+    join({ signal, onProgress } = {}) {
+      return new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(abortError(signal))
+        work ??= run({ signal: controller.signal, report })
+        waiting++
+        let left = false
+        const listener = onProgress && ((progress: Progress) => onProgress(progress))
+        const leave = () => {
+          if (left) return false
+          left = true
+          waiting--
+          if (listener) listeners.delete(listener)
+          signal?.removeEventListener('abort', onAbort)
+          return true
+        }
+        const onAbort = () => {
+          if (!leave()) return
+          reject(abortError(signal as AbortSignal))
+          if (waiting > 0) return
+          onLeft()
+          controller.abort(abortError(signal as AbortSignal))
+        }
+        signal?.addEventListener('abort', onAbort)
+        if (listener) {
+          listeners.add(listener)
+          if (last) listener(last.progress)
+        }
+        work.then(
+          (result) => leave() && resolve(result),
+          (error) => leave() && reject(error),
+        )
+      })
+    },
+  }
+}
