@@ -89,13 +89,14 @@ function pauser({ job, conversation, documents, progress }: Course, message: Mes
 /** The job with what the engine can hold the model to: calls that fit their tools, and an answer that fits its schema. */
 export async function constrained({ job, model, dialect, structured }: Course, toolChoice: ToolChoice): Promise<Job> {
   const { options, tools } = job
-  const { grammar } = model.capabilities
+  const { grammar, trust } = model.capabilities
   if (options.output && !structured) return job
   const writesCalls = tools.length > 0 && toolChoice !== 'none' && dialect !== undefined
   if (!writesCalls) return structured ? { ...job, options: { ...options, output: structured.output } } : job
   const { constrainCalls } = await import('./constrain.js')
   const answer = structured?.output.schema
-  const output = constrainCalls({ tools, toolChoice, dialect: dialect.name, grammar, answer })
+  const isWeak = trust === 'draft'
+  const output = constrainCalls({ tools, toolChoice, dialect: dialect.name, grammar, answer, isWeak })
   return output ? { ...job, options: { ...options, output } } : job
 }
 
