@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, type Locator, type Page } from '@playwright/test'
+import { models } from '../browser/setup.js'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
@@ -85,5 +86,5 @@ export async function chooseFiles(page: Page, files: Parameters<Locator['setInpu
 
 /** Folder of the real test documents, where there is one. */
 export const dataFolder = process.env.ALCOVE_DATA_DIR
-/** Folder of the real models, where there is one. */
-export const modelsFolder = process.env.ALCOVE_MODELS_DIR
+/** Folder of the real models, where the small embedding model is in one. */
+export const modelsFolder = models.embedding && (process.env.ALCOVE_MODELS_DIR ?? 'models')

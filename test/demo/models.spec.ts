@@ -1,4 +1,5 @@
 import { expect, test } from '@playwright/test'
+import { models } from '../browser/setup.js'
 import { ask, modelsFolder, openDemo } from './demo-page.js'
 
 test('the picker says what each model costs, where it runs, and why the refused ones are refused', async ({ page }) => {
@@ -16,7 +17,7 @@ test('the picker says what each model costs, where it runs, and why the refused 
 test('SmolLM2: loads with its bytes, can be cancelled, writes a draft that is labelled, can be stopped and deleted', async ({
   page,
 }) => {
-  test.skip(modelsFolder === undefined, 'ALCOVE_MODELS_DIR names no folder of models')
+  test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
   test.setTimeout(400_000)
   const demo = await openDemo(page)
   await demo.models.click()
@@ -53,7 +54,7 @@ test('SmolLM2: loads with its bytes, can be cancelled, writes a draft that is la
 })
 
 test('a download that loses its connection says so in place, and goes on when asked', async ({ page, context }) => {
-  test.skip(modelsFolder === undefined, 'ALCOVE_MODELS_DIR names no folder of models')
+  test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
   test.setTimeout(300_000)
   const demo = await openDemo(page)
   await expect(demo.readiness).toContainText('found by words and meaning', { timeout: 60_000 })

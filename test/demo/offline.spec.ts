@@ -16,7 +16,7 @@ test('after the first visit it works without a network, with a new document too'
 })
 
 test('model files are left to the library: the page keeps no second copy', async ({ page }) => {
-  test.skip(modelsFolder === undefined, 'ALCOVE_MODELS_DIR names no folder of models')
+  test.skip(modelsFolder === undefined, 'needs the small embedding model in the models folder')
   const demo = await openDemo(page)
   await expect(demo.readiness).toContainText('found by words and meaning', { timeout: 60_000 })
   const kept = await page.evaluate(async () => {
