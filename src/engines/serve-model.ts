@@ -6,6 +6,7 @@ import { onAbort } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import { createPartQueue } from '../runtime/part-queue.js'
 import { createTurnQueue, type TurnQueue } from '../runtime/turn-queue.js'
+import { editDistance } from '../text/edit-distance.js'
 import { type ChatEngine, type ModelInspection, type ModelSpec, parseModelId } from './engine.js'
 import { isFatalToEngine, translateEngineError } from './engine-errors.js'
 import { createWeightLoader } from './weights/weights.js'
@@ -130,7 +131,7 @@ export function createLlmApi(engines: EngineImports, { clock = systemClock }: { 
 async function importEngine(engines: EngineImports, scheme: string): Promise<ChatEngine> {
   const open = Object.hasOwn(engines, scheme) ? engines[scheme] : undefined
   if (!open) {
-    const names = Object.keys(engines).sort((a, b) => distance(scheme, a) - distance(scheme, b))
+    const names = Object.keys(engines).sort((a, b) => editDistance(scheme, a) - editDistance(scheme, b))
     throw new AlcoveError('invalid-argument', `expected an engine such as '${names.join("', '")}', got '${scheme}'`, {
       hint: `Did you mean '${names[0]}:…'?`,
       details: { scheme, nearest: names.slice(0, 3) },
@@ -144,20 +145,6 @@ async function importEngine(engines: EngineImports, scheme: string): Promise<Cha
       hint: "Check that the files beside the worker's script are served too.",
     })
   }
-}
-
-/** Number of letters to change, add or leave out (Levenshtein 1965). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }
 
 /** What `run` reports, as parts; ends or throws as it does. */

@@ -1,16 +1,14 @@
 import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
-import { toErrorInfo } from '../../rpc/error-wire.js'
-import { throwIfAborted } from '../../runtime/abort.js'
 import { createPartQueue } from '../../runtime/part-queue.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import { createTurnQueue } from '../../runtime/turn-queue.js'
 import { drainedStream } from '../drained-stream.js'
-import type { ChatEngine, InspectOptions, ModelInspection, ModelSpec } from '../engine.js'
+import type { ChatEngine, ModelSpec } from '../engine.js'
 import { isFatalToEngine, translateEngineError } from '../engine-errors.js'
 import { createWeightLoader } from '../weights/weights.js'
-import { findBuild } from './build.js'
 import { generateText } from './generate.js'
+import { inspectModel } from './inspect.js'
 import { type Loaded, openModel } from './open.js'
 import { encodePrompt } from './prompt.js'
 import { chooseDevice, loadLibrary, loadTokenizer, readJson, type Tokenizer } from './runtime.js'
@@ -22,22 +20,8 @@ const UNKNOWN_CONTEXT_TOKENS = 2_048
  * `seed` makes an answer repeatable on one device and build; native tools are not offered. `output` takes a JSON schema or a grammar in GBNF.
  */
 export const transformersChat: ChatEngine = {
-  inspect: inspectTransformers,
+  inspect: (spec, options) => inspectModel(spec, 'chat', options),
   create: (spec) => new TransformersChatModel(spec),
-}
-
-async function inspectTransformers(spec: ModelSpec, { signal }: InspectOptions = {}): Promise<ModelInspection> {
-  try {
-    const { device, shaderF16 } = await chooseDevice(spec, 'auto')
-    const loader = createWeightLoader(spec)
-    const config = await readJson(loader, 'config.json', signal)
-    const build = await findBuild({ spec, kind: 'chat', loader, config, device, shaderF16, signal })
-    if (build.stored) return { state: 'available', bytes: 0, device }
-    return { state: 'downloadable', bytes: build.missingBytes, device }
-  } catch (error) {
-    throwIfAborted(signal)
-    return { state: 'unavailable', error: toErrorInfo(error, 'model-load-failed') }
-  }
 }
 
 class TransformersChatModel implements ChatModel {

@@ -1,15 +1,15 @@
 import type { Tensor } from '@huggingface/transformers'
 import type { EmbeddingModel, EmbeddingPurpose, LoadOptions } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
-import { toErrorInfo } from '../../rpc/error-wire.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { createLimiter } from '../../runtime/limiter.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
-import type { EmbeddingEngine, InspectOptions, ModelInspection, ModelSpec } from '../engine.js'
+import type { EmbeddingEngine, ModelSpec } from '../engine.js'
 import { isFileBroken, translateEngineError } from '../engine-errors.js'
 import { createLoadMeter } from '../weights/load-meter.js'
 import { createWeightLoader } from '../weights/weights.js'
 import { findBuild } from './build.js'
+import { inspectModel } from './inspect.js'
 import { nextMacrotask } from './macrotask.js'
 import { poolVectors } from './pooling.js'
 import {
@@ -44,22 +44,8 @@ interface Loaded {
 
 /** Embedding models of transformers.js (ONNX): on WebAssembly, or on WebGPU where the spec says so. For use in a worker. */
 export const transformersEmbedding: EmbeddingEngine = {
-  inspect: inspectEmbedding,
+  inspect: (spec, options) => inspectModel(spec, 'embedding', options),
   create: (spec) => new TransformersEmbeddingModel(spec),
-}
-
-async function inspectEmbedding(spec: ModelSpec, { signal }: InspectOptions = {}): Promise<ModelInspection> {
-  try {
-    const { device, shaderF16 } = await chooseDevice(spec, 'wasm')
-    const loader = createWeightLoader(spec)
-    const config = await readJson(loader, 'config.json', signal)
-    const build = await findBuild({ spec, kind: 'embedding', loader, config, device, shaderF16, signal })
-    if (build.stored) return { state: 'available', bytes: 0, device }
-    return { state: 'downloadable', bytes: build.missingBytes, device }
-  } catch (error) {
-    throwIfAborted(signal)
-    return { state: 'unavailable', error: toErrorInfo(error, 'model-load-failed') }
-  }
 }
 
 class TransformersEmbeddingModel implements EmbeddingModel {

@@ -1,6 +1,7 @@
 import type { ModelRecord } from '@mlc-ai/web-llm'
 import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
 import { abortError } from '../../runtime/abort.js'
+import { editDistance } from '../../text/edit-distance.js'
 import type { ModelSpec } from '../engine.js'
 
 /** Caches that WebLLM keeps its files in; their names are its own. */
@@ -125,18 +126,4 @@ export function nearestNames(wrong: string, names: readonly string[], count = NE
     .sort((first, second) => first.distance - second.distance)
     .slice(0, count)
     .map(({ name }) => name)
-}
-
-/** Wagner and Fischer 1974, one row at a time. */
-function editDistance(first: string, second: string): number {
-  let row = Array.from({ length: second.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= first.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= second.length; j++) {
-      const change = (row[j - 1] ?? 0) + (first[i - 1] === second[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[second.length] ?? 0
 }
