@@ -1,6 +1,6 @@
 import { create, insertMultiple, search } from '@orama/orama'
 import MiniSearch from 'minisearch'
-import { createTextIndex } from '../src/retrieval/text-index.js'
+import { createTextIndex } from '../src/retrieval/keyword/text-index.js'
 import {
   type JudgedDocument,
   type JudgedQuery,

@@ -1,5 +1,5 @@
 import { create, insertMultiple, search } from '@orama/orama'
-import { createVectorIndex, type VectorIndex } from '../src/retrieval/vector-index.js'
+import { createVectorIndex, type VectorIndex } from '../src/retrieval/vector/vector-index.js'
 import { createCentres, createRandom, createVectors } from './lib/random.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
 import { itemOf, takeTurns, timeOf } from './lib/rounds.js'

@@ -2,7 +2,7 @@
 
 export type { Agent, AgentResult, RunOptions } from './agents/agent.js'
 export { createAgent } from './agents/agent.js'
-export type { ContextOptions } from './agents/context-options.js'
+export type { ContextOptions } from './agents/context/context-options.js'
 export type {
   AgentInput,
   AgentOptions,

@@ -3,9 +3,9 @@ import type { MessagePart } from '../protocol/message.js'
 import type { ChatModel, ModelFinishReason, ModelPart, ModelRequest, ModelUsage } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
 import type { Call } from '../tools/run-tools.js'
+import { notePrefill } from './context/prefill-rate.js'
 import type { Dialect, DialectParser } from './dialect/dialect.js'
 import type { Job } from './loop.js'
-import { notePrefill } from './prefill-rate.js'
 
 /** What the model said in one call. */
 export interface ModelTurn {

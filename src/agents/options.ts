@@ -5,7 +5,7 @@ import type { ChatModel, LoadOptions, ModelTask, OutputConstraint, Sampling, Too
 import type { Usage } from '../protocol/stream-part.js'
 import type { ToolSchema } from '../tools/schema.js'
 import type { Tool } from '../tools/tool.js'
-import type { ContextOptions } from './context-options.js'
+import type { ContextOptions } from './context/context-options.js'
 
 /** Where a run ends before its answer is complete; what there is then is its result, with the finish reason `limit`. */
 export interface RunLimits {

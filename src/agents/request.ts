@@ -1,13 +1,13 @@
 import type { Message, MessagePart } from '../protocol/message.js'
 import type { ChatModel, ModelRequest, ToolChoice } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
-import { budgetOf, type ContextSettings } from './context-options.js'
+import { budgetOf, type ContextSettings } from './context/context-options.js'
+import { tokensInTime } from './context/prefill-rate.js'
+import { mostTokens } from './context/token-bound.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Documents } from './documents.js'
 import type { Job } from './loop.js'
-import { tokensInTime } from './prefill-rate.js'
 import { lastUserText } from './read-input.js'
-import { mostTokens } from './token-bound.js'
 
 /** What the request of a step is made of. */
 export interface RequestState {
@@ -44,7 +44,7 @@ export async function buildRequest(job: Job, model: ChatModel, state: RequestSta
       if ((await abortable(model.countTokens(request), job.control.signal)) <= room) return request
     }
   }
-  const { fitRequest } = await import('./context.js')
+  const { fitRequest } = await import('./context/context.js')
   return await fitRequest({ job, model, settings, conversation, documents, write })
 }
 

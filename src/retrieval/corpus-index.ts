@@ -1,8 +1,8 @@
 import type { Hit, Metadata, Source } from '../protocol/corpus.js'
 import { isServed } from '../text/script.js'
-import type { ChunkTable, DocumentContent, DocumentEntry } from './corpus-layout.js'
-import { createTextIndex, type KeywordMatches, type TextIndex } from './text-index.js'
-import { createVectorIndex, type VectorIndex, type VectorMatches } from './vector-index.js'
+import { createTextIndex, type KeywordMatches, type TextIndex } from './keyword/text-index.js'
+import type { ChunkTable, DocumentContent, DocumentEntry } from './storage/corpus-layout.js'
+import { createVectorIndex, type VectorIndex, type VectorMatches } from './vector/vector-index.js'
 
 /** A document in memory. */
 interface LoadedDocument {

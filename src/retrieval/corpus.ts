@@ -5,11 +5,11 @@ import { abortable } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import type { Store } from '../store/store.js'
 import { createAddRun } from './add-run.js'
-import { createLocks, type Locks } from './corpus-locks.js'
-import { createCorpusStore, listCorpusNames } from './corpus-store.js'
 import { createTextEmbedder, type TextEmbedder, type VectorCache } from './embed.js'
 import type { Parse } from './ingest.js'
 import { OpenCorpus } from './open-corpus.js'
+import { createLocks, type Locks } from './storage/corpus-locks.js'
+import { createCorpusStore, listCorpusNames } from './storage/corpus-store.js'
 
 export interface CorpusHostOptions {
   /** Where the corpora are kept, all in one. */

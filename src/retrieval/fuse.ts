@@ -1,6 +1,6 @@
-import type { KeywordMatches } from './text-index.js'
-import type { ScoredId } from './top-heap.js'
-import type { VectorMatches } from './vector-index.js'
+import type { KeywordMatches } from './keyword/text-index.js'
+import type { ScoredId } from './vector/top-heap.js'
+import type { VectorMatches } from './vector/vector-index.js'
 
 /** One ranking to fuse, best first. */
 export interface RankedLeg {

@@ -4,14 +4,14 @@ import type { EmbeddingModel } from '../protocol/model.js'
 import { abortError, throwIfAborted } from '../runtime/abort.js'
 import { createLimiter } from '../runtime/limiter.js'
 import { writtenIn } from '../text/script.js'
-import { type Chunk, chunkDocument } from './chunk.js'
+import { type Chunk, chunkDocument } from './chunk/chunk.js'
+import { estimateTokens } from './chunk/estimate-tokens.js'
 import { chunkTextsOf } from './corpus-index.js'
-import type { ChunkTable, DocumentContent, DocumentEntry } from './corpus-layout.js'
-import type { NewEntry, PutResult } from './corpus-store.js'
 import { type PreparedInput, readInput, titleOf } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
-import { estimateTokens } from './estimate-tokens.js'
 import { type ParsedDocument, type ParseInput, type ParseOptions, parserVersion } from './parse/parse.js'
+import type { ChunkTable, DocumentContent, DocumentEntry } from './storage/corpus-layout.js'
+import type { NewEntry, PutResult } from './storage/corpus-store.js'
 
 /** Reads a file or text of any kind: `parseDocument`, or a pool of workers that calls it. */
 export type Parse = (input: ParseInput, options?: ParseOptions) => Promise<ParsedDocument>

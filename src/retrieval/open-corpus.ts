@@ -11,16 +11,22 @@ import type {
 } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
-import { readCorpusFile, writeCorpusFile } from './corpus-file.js'
 import { CorpusIndex } from './corpus-index.js'
-import { bytesOf, type CorpusMeta, type DocumentContent, type DocumentEntry, summarizeEntry } from './corpus-layout.js'
-import type { Locks } from './corpus-locks.js'
-import type { CorpusStore, NewEntry, PutResult } from './corpus-store.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch, searchCorpus } from './search-corpus.js'
+import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
+import {
+  bytesOf,
+  type CorpusMeta,
+  type DocumentContent,
+  type DocumentEntry,
+  summarizeEntry,
+} from './storage/corpus-layout.js'
+import type { Locks } from './storage/corpus-locks.js'
+import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
 import { createVectorBackfill, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {

@@ -4,10 +4,10 @@ import { abortable, throwIfAborted } from '../runtime/abort.js'
 import { isServed, writtenIn } from '../text/script.js'
 import type { CorpusIndex, DocumentFilter } from './corpus-index.js'
 import { filterByMetadata } from './corpus-index.js'
-import type { DocumentEntry } from './corpus-layout.js'
 import { checkMetadata } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import { fuseRankings, keywordLeg, type RankedLeg, vectorLeg } from './fuse.js'
+import type { DocumentEntry } from './storage/corpus-layout.js'
 
 export interface CheckedSearch {
   readonly query: string

@@ -1,6 +1,6 @@
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
-import type { Locks } from './corpus-locks.js'
 import type { TextEmbedder } from './embed.js'
+import type { Locks } from './storage/corpus-locks.js'
 
 export interface VectorBackfillOptions {
   readonly locks: Locks

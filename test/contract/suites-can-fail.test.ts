@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { ChatModel, EmbeddingModel } from '../../src/protocol/model.js'
 import { createCorpusHost } from '../../src/retrieval/corpus.js'
 import { parseDocument } from '../../src/retrieval/parse/parse.js'
-import { createVectorIndex, type VectorIndex } from '../../src/retrieval/vector-index.js'
+import { createVectorIndex, type VectorIndex } from '../../src/retrieval/vector/vector-index.js'
 import { createMemoryStore, type Store } from '../../src/store/store.js'
 import { hashEmbedder, scriptedModel } from '../../src/testing.js'
 import {

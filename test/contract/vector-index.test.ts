@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createVectorIndex } from '../../src/retrieval/vector-index.js'
+import { createVectorIndex } from '../../src/retrieval/vector/vector-index.js'
 import { vectorIndexContract } from '../../src/testing-contracts.js'
 
 vectorIndexContract({ test, expect }, createVectorIndex)

@@ -1,4 +1,4 @@
-import type { VectorIndex, VectorIndexOptions } from '../../retrieval/vector-index.js'
+import type { VectorIndex, VectorIndexOptions } from '../../retrieval/vector/vector-index.js'
 import { thrownCode } from './outcome.js'
 import type { TestRunner } from './test-runner.js'
 

@@ -1,5 +1,5 @@
 // Parsing and chunking in real workers. Every function returns plain JSON.
-import { chunkDocument } from '../../../src/retrieval/chunk.js'
+import { chunkDocument } from '../../../src/retrieval/chunk/chunk.js'
 import { createParsePool, type ParsePool } from '../../../src/retrieval/parse-pool.js'
 
 /** What a parsed document is like, without all of its text. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { notePrefill } from '../../../src/agents/prefill-rate.js'
+import { notePrefill } from '../../../src/agents/context/prefill-rate.js'
 import { buildRequest } from '../../../src/agents/request.js'
 import { type ScriptedTurnSource, scriptedModel } from '../../../src/engines/scripted.js'
 import type { Message } from '../../../src/protocol/message.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ContextOptions } from '../../../src/agents/context-options.js'
+import type { ContextOptions } from '../../../src/agents/context/context-options.js'
 import { createDocuments } from '../../../src/agents/documents.js'
 import { buildRequest } from '../../../src/agents/request.js'
 import { scriptedModel } from '../../../src/engines/scripted.js'

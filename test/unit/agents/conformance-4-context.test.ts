@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { mostTokens } from '../../../src/agents/token-bound.js'
-import { smallerForms, splitConversation } from '../../../src/agents/trim-stages.js'
+import { mostTokens } from '../../../src/agents/context/token-bound.js'
+import { smallerForms, splitConversation } from '../../../src/agents/context/trim-stages.js'
 import { scriptedModel } from '../../../src/engines/scripted.js'
 import type { Message, MessagePart } from '../../../src/protocol/message.js'
 import type { ChatModel, ModelRequest } from '../../../src/protocol/model.js'

@@ -1,5 +1,5 @@
 import { type AgentOptions, createAgent } from '../../../src/agents/agent.js'
-import type { ContextOptions } from '../../../src/agents/context-options.js'
+import type { ContextOptions } from '../../../src/agents/context/context-options.js'
 import type { Job } from '../../../src/agents/loop.js'
 import { type ScriptedTurnSource, scriptedModel } from '../../../src/engines/scripted.js'
 import type { Corpus, Hit } from '../../../src/protocol/corpus.js'

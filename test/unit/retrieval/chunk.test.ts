@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type Chunk, type ChunkOptions, chunkDocument } from '../../../src/retrieval/chunk.js'
+import { type Chunk, type ChunkOptions, chunkDocument } from '../../../src/retrieval/chunk/chunk.js'
 import { findMarkdownHeadings } from '../../../src/retrieval/parse/markdown.js'
 import { type ParsedDocument, parseDocument } from '../../../src/retrieval/parse/parse.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createTextIndex, type IndexedPassage } from '../../../src/retrieval/text-index.js'
+import { createTextIndex, type IndexedPassage } from '../../../src/retrieval/keyword/text-index.js'
 
 const passage = (id: number, text: string, title = '', headings: string[] = []): IndexedPassage => ({
   id,

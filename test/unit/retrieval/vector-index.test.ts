@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createVectorIndex, type DotKernel, scanDot } from '../../../src/retrieval/vector-index.js'
+import { createVectorIndex, type DotKernel, scanDot } from '../../../src/retrieval/vector/vector-index.js'
 
 test('another kernel takes the place of the loop', () => {
   const scanned: number[] = []

@@ -1,5 +1,5 @@
-import { AlcoveError, isAlcoveError } from '../protocol/error.js'
-import { chunkTextsOf } from './corpus-index.js'
+import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
+import { chunkTextsOf } from '../corpus-index.js'
 import { type ChunkTable, type DocumentContent, type DocumentEntry, isChunkTable } from './corpus-layout.js'
 
 /** Version of the file form. 1: as described at `writeCorpusFile`. */

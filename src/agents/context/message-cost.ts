@@ -1,6 +1,6 @@
-import type { Message, MessagePart } from '../protocol/message.js'
-import type { ModelRequest } from '../protocol/model.js'
-import { estimateTokens } from './passages.js'
+import type { Message, MessagePart } from '../../protocol/message.js'
+import type { ModelRequest } from '../../protocol/model.js'
+import { estimateTokens } from '../passages.js'
 
 /** What a message adds beside its text, and what an image is taken for until the model has counted it. */
 const MESSAGE_TOKENS = 4

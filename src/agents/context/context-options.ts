@@ -1,5 +1,5 @@
-import type { Message } from '../protocol/message.js'
-import type { Sampling } from '../protocol/model.js'
+import type { Message } from '../../protocol/message.js'
+import type { Sampling } from '../../protocol/model.js'
 
 /** How old turns are summarised when they no longer fit. */
 export interface SummaryOptions {

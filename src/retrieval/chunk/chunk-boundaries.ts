@@ -1,4 +1,4 @@
-import { splitSentences, trimSpan } from '../text/sentences.js'
+import { splitSentences, trimSpan } from '../../text/sentences.js'
 
 /** How strong the boundary before a piece of text is; a chunk had better end at a stronger one. */
 export const boundary = { section: 0, paragraph: 1, sentence: 2, word: 3, grapheme: 4 } as const

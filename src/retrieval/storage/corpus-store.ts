@@ -1,5 +1,5 @@
-import { AlcoveError } from '../protocol/error.js'
-import type { Store } from '../store/store.js'
+import { AlcoveError } from '../../protocol/error.js'
+import type { Store } from '../../store/store.js'
 import {
   type CorpusMeta,
   checkContent,

@@ -1,11 +1,11 @@
-import type { Message, MessagePart } from '../protocol/message.js'
-import type { ChatModel, ModelRequest } from '../protocol/model.js'
-import { abortable, throwIfAborted, timeoutSignal } from '../runtime/abort.js'
-import { isChinese } from '../text/terms.js'
+import type { Message, MessagePart } from '../../protocol/message.js'
+import type { ChatModel, ModelRequest } from '../../protocol/model.js'
+import { abortable, throwIfAborted, timeoutSignal } from '../../runtime/abort.js'
+import { isChinese } from '../../text/terms.js'
+import { outputText, partsOf } from '../dialect/history.js'
+import type { Job } from '../loop.js'
+import { estimateTokens } from '../passages.js'
 import type { SummaryOptions } from './context-options.js'
-import { outputText, partsOf } from './dialect/history.js'
-import type { Job } from './loop.js'
-import { estimateTokens } from './passages.js'
 import { cutMiddle } from './trim-stages.js'
 
 /** What a run gives for a summary. */

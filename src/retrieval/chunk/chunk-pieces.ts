@@ -1,3 +1,4 @@
+import type { Yielder } from '../parse/yielding.js'
 import {
   type Boundary,
   boundary,
@@ -6,7 +7,6 @@ import {
   sentenceStarts,
   wordStarts,
 } from './chunk-boundaries.js'
-import type { Yielder } from './parse/yielding.js'
 
 /** Number of tokens of each text, in order. */
 export type CountTokens = (texts: readonly string[]) => Promise<number[]>

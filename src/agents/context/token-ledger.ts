@@ -1,6 +1,6 @@
-import type { ChatModel, ModelRequest } from '../protocol/model.js'
+import type { ChatModel, ModelRequest } from '../../protocol/model.js'
+import { commonStart } from '../same-message.js'
 import { requestCost } from './message-cost.js'
-import { commonStart } from './same-message.js'
 import { mostMessageTokens, mostTokens } from './token-bound.js'
 
 /**

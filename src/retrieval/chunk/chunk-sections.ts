@@ -1,4 +1,4 @@
-import type { Heading } from './parse/document.js'
+import type { Heading } from '../parse/document.js'
 
 /** A part of a document under one heading. */
 export interface Section {

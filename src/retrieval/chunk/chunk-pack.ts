@@ -1,4 +1,4 @@
-import type { Span } from '../protocol/corpus.js'
+import type { Span } from '../../protocol/corpus.js'
 import { boundary, tailStart } from './chunk-boundaries.js'
 import type { PieceLimits, Pieces } from './chunk-pieces.js'
 import type { SectionGroup } from './chunk-sections.js'

@@ -1,7 +1,7 @@
-import type { Message } from '../protocol/message.js'
-import type { Documents } from './documents.js'
+import type { Message } from '../../protocol/message.js'
+import type { Documents } from '../documents.js'
+import { estimateTokens } from '../passages.js'
 import { firstWithin } from './first-fit.js'
-import { estimateTokens } from './passages.js'
 import { joinConversation, splitConversation, withoutOldTurns } from './trim-stages.js'
 
 export interface TimeFitOptions {

@@ -1,4 +1,4 @@
-import { AlcoveError } from '../protocol/error.js'
+import { AlcoveError } from '../../protocol/error.js'
 import { createTopHeap, type ScoredId } from './top-heap.js'
 
 /** What a scan found. */

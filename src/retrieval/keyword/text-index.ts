@@ -1,7 +1,7 @@
 import { type AnyOrama, create, insert, type Orama, remove, search, type Tokenizer } from '@orama/orama'
+import type { ScoredId } from '../vector/top-heap.js'
 import { createPostingsComponent } from './orama-postings.js'
 import { createTokenize, type Tokenize } from './tokenize.js'
-import type { ScoredId } from './top-heap.js'
 
 /** A passage as it is searched. */
 export interface IndexedPassage {

@@ -1,5 +1,5 @@
-import type { Message, MessagePart } from '../protocol/message.js'
-import type { ModelRequest } from '../protocol/model.js'
+import type { Message, MessagePart } from '../../protocol/message.js'
+import type { ModelRequest } from '../../protocol/model.js'
 
 /** Tokens that a chat template may add to a conversation, and to each of its messages. */
 const TEMPLATE_TOKENS = 256

@@ -1,6 +1,6 @@
-import type { Message } from '../protocol/message.js'
-import { partsOf } from './dialect/history.js'
-import { commonStart } from './same-message.js'
+import type { Message } from '../../protocol/message.js'
+import { partsOf } from '../dialect/history.js'
+import { commonStart } from '../same-message.js'
 
 /**
  * What a run's prompt takes over from the chat's earlier runs, so that it begins like the last one and the engine need not read it again: old

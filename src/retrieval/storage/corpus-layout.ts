@@ -1,5 +1,5 @@
-import type { DocumentSummary, Metadata } from '../protocol/corpus.js'
-import type { WrittenIn } from '../text/script.js'
+import type { DocumentSummary, Metadata } from '../../protocol/corpus.js'
+import type { WrittenIn } from '../../text/script.js'
 
 /** Version of what a corpus store writes; a later one is not touched. */
 export const layoutVersion = 1

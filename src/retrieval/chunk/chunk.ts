@@ -1,12 +1,12 @@
-import type { Span } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
-import { trimSpan } from '../text/sentences.js'
+import type { Span } from '../../protocol/corpus.js'
+import { AlcoveError } from '../../protocol/error.js'
+import { trimSpan } from '../../text/sentences.js'
+import type { ParsedDocument } from '../parse/document.js'
+import { createYielder, type Yielder } from '../parse/yielding.js'
 import { codePointStarts, graphemeStarts, wordStarts } from './chunk-boundaries.js'
 import { type Draft, endOf, packGroup, pieceAt } from './chunk-pack.js'
 import { type CountTokens, createBatchCounter, cutPieces, type PieceLimits, type Pieces } from './chunk-pieces.js'
 import { findSections, groupSections, type Section } from './chunk-sections.js'
-import type { ParsedDocument } from './parse/document.js'
-import { createYielder, type Yielder } from './parse/yielding.js'
 
 /** A passage of a document: what is embedded, found and cited. */
 export interface Chunk {

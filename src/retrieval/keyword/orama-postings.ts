@@ -1,6 +1,6 @@
 import { components, type IIndex, type SearchableType, type Tokenizer } from '@orama/orama'
+import { createTopHeap } from '../vector/top-heap.js'
 import { type Bm25Parameters, Postings } from './postings.js'
-import { createTopHeap } from './top-heap.js'
 
 /** What Orama's search has no parameter for. */
 export interface PostingsRequest {

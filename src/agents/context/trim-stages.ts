@@ -1,6 +1,6 @@
-import type { Message, MessagePart } from '../protocol/message.js'
-import { mediaText, replaceMedia } from '../tools/output.js'
-import { outputText } from './dialect/history.js'
+import type { Message, MessagePart } from '../../protocol/message.js'
+import { mediaText, replaceMedia } from '../../tools/output.js'
+import { outputText } from '../dialect/history.js'
 
 /** Messages that belong together: a user's turn with what followed, or within the last turn a step with its results. */
 type Group = readonly Message[]

@@ -1,4 +1,4 @@
-import type { ChatModel, ModelUsage } from '../protocol/model.js'
+import type { ChatModel, ModelUsage } from '../../protocol/model.js'
 
 /** Fewer tokens say little about how fast a model reads: most of their time is what any call takes. */
 const MIN_TOKENS = 16
