@@ -3,6 +3,7 @@ import type { Consent } from './engines/choice/consent.js'
 import type { Refusal } from './engines/choice/ladder.js'
 import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
 import type { ModelInspection } from './engines/engine.js'
+import type { HttpEngine } from './engines/http/http.js'
 import { openRetrievalWorker } from './package-workers.js'
 import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from './protocol/error.js'
@@ -38,11 +39,12 @@ export interface DocumentsOptions {
   readonly settings: Settings
   readonly sources: ModelSources
   readonly consent: () => Promise<Consent>
+  readonly remote: () => Promise<HttpEngine>
   readonly onWarning: (error: AlcoveError) => void
 }
 
 export function composeDocuments(options: DocumentsOptions): Documents {
-  const { settings, sources, onWarning } = options
+  const { settings, sources, onWarning, remote } = options
   const { embedder: configured } = settings
   const host = createWorkerHost<RetrievalApi>({
     name: 'alcove-retrieval',
@@ -52,6 +54,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   const corpora = createWorkerCorpora({ host, storageName: settings.storageName, embedder: object, onWarning })
   const refusals = new Map<string, Refusal>()
   let loadedId: string | undefined
+  let remoteModel: EmbeddingModel | undefined
   let loading: SharedTask<string | null, StatusPart> | undefined
 
   const isNamed = configured !== 'auto'
@@ -68,7 +71,12 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   }
 
   async function loadOne(id: string, load: LoadOptions): Promise<void> {
-    if (!object || object.id !== id) {
+    if (id.startsWith('http:')) {
+      remoteModel = remoteModel?.id === id ? remoteModel : (await remote()).embedding(id)
+      // Here first, where its error keeps its code.
+      await remoteModel.load(load)
+      await corpora.setEmbedder(remoteModel)
+    } else if (!object || object.id !== id) {
       const spec = createModelSpec(id, sources)
       const inspection = await corpora.inspectEmbedder(spec, load)
       if (inspection.error) throw new AlcoveError(inspection.error.code, inspection.error.message, inspection.error)

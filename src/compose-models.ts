@@ -4,6 +4,7 @@ import { type DeviceProfile, probeDevice } from './engines/choice/device.js'
 import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
 import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
 import type { ModelInspection } from './engines/engine.js'
+import type { HttpEngine } from './engines/http/http.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
 import { openLlmWorker } from './package-workers.js'
@@ -14,6 +15,11 @@ import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
 import { createTieredCache, type TieredCache } from './store/tiered-cache.js'
+
+const isRemote = (id: string) => id.startsWith('http:')
+/** Models without files of ours. */
+const isOnPage = (id: string) => id === 'prompt-api' || isRemote(id)
+const importPromptApi = () => import('./engines/prompt-api/chat.js')
 
 /** The chat models of a client and the cache of their answers. */
 export interface Models {
@@ -38,11 +44,12 @@ export interface ModelsOptions {
   readonly settings: Settings
   readonly sources: ModelSources
   readonly onWarning: (error: AlcoveError) => void
+  readonly remote: () => Promise<HttpEngine>
   /** Embedding models are asked about where they run. */
   readonly inspectEmbedder: (id: string, signal?: AbortSignal) => Promise<ModelInspection>
 }
 
-export function composeModels({ settings, sources, onWarning, inspectEmbedder }: ModelsOptions): Models {
+export function composeModels({ settings, sources, onWarning, remote, inspectEmbedder }: ModelsOptions): Models {
   const host = createWorkerHost<LlmApi>({
     name: 'alcove-llm',
     open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
@@ -82,11 +89,19 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
 
   async function create(id: string): Promise<ChatModel> {
     if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
+    if (id === 'prompt-api') return (await importPromptApi()).createPromptApiChat()
+    if (isRemote(id)) return (await remote()).chat(id)
     const spec = createModelSpec(id, sources)
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
   }
 
   const isEmbedder = (id: string) => embeddingCatalogue.some((entry) => entry.id === id) || id === settings.embedder
+
+  async function inspect(id: string, signal?: AbortSignal): Promise<ModelInspection> {
+    if (id === 'prompt-api') return (await importPromptApi()).inspectPromptApi()
+    if (isRemote(id)) return (await remote()).inspect(id)
+    return isEmbedder(id) ? inspectEmbedder(id, signal) : inspectModel(host, createModelSpec(id, sources), { signal })
+  }
 
   const registry = createModelRegistry({
     model: settings.model,
@@ -96,10 +111,14 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
     },
     device,
     create,
-    inspect: (id, signal) =>
-      isEmbedder(id) ? inspectEmbedder(id, signal) : inspectModel(host, createModelSpec(id, sources), { signal }),
-    remove: (id) => removeModel(host, createModelSpec(id, sources)),
+    inspect,
+    async remove(id) {
+      if (!isOnPage(id)) await removeModel(host, createModelSpec(id, sources))
+    },
   })
+
+  /** A remote model of one name is another one at another address. */
+  const revisionOf = ({ id }: ChatModel) => (isRemote(id) ? [settings.http?.baseUrl].flat().join(' ') : undefined)
 
   /** One decorated model for each model and mode, so that equal requests in flight meet. */
   const decorated = new WeakMap<ChatModel, Map<string, ChatModel>>()
@@ -107,7 +126,7 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
     if (!settings.cache) return model
     const modes = decorated.get(model) ?? new Map<string, ChatModel>()
     decorated.set(model, modes)
-    const cached = modes.get(mode) ?? cacheModel(model, answerCache(settings.cache), { mode })
+    const cached = modes.get(mode) ?? cacheModel(model, answerCache(settings.cache), { mode, revision: revisionOf(model) })
     modes.set(mode, cached)
     return cached
   }

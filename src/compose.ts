@@ -3,6 +3,7 @@ import { composeDocuments, type Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
+import type { HttpEngine } from './engines/http/http.js'
 import type { AlcoveError } from './protocol/error.js'
 import type { LoadOptions, ModelTask } from './protocol/model.js'
 import type { Settings } from './settings.js'
@@ -26,13 +27,21 @@ export async function compose(settings: Settings): Promise<Core> {
     cacheName: `${settings.storageName}-models`,
   }
   if (settings.persist) void requestPersistence()
+  let engine: Promise<HttpEngine> | undefined
+  /** Remote models: the page pays for them when it names one. */
+  const remote = () => {
+    const scope = { allowRemote: settings.allowRemoteModels, pageUrl: globalThis.location?.href }
+    engine ??= import('./engines/http/http.js').then((http) => http.createHttpEngine(settings.http, scope))
+    return engine
+  }
   const models: Models = composeModels({
     settings,
     sources,
     onWarning,
+    remote,
     inspectEmbedder: (id, signal) => documents.inspect(id, signal),
   })
-  const documents: Documents = composeDocuments({ settings, sources, onWarning, consent: models.consent })
+  const documents: Documents = composeDocuments({ settings, sources, onWarning, remote, consent: models.consent })
 
   const chosen = (): LadderReport['chosen'] => ({
     ...models.registry.report().chosen,

@@ -1,5 +1,6 @@
 import type { DownloadRequest } from './engines/choice/consent.js'
 import type { Rung } from './engines/choice/ladder.js'
+import type { HttpOptions } from './engines/http/options.js'
 import { AlcoveError } from './protocol/error.js'
 import type { EmbeddingModel } from './protocol/model.js'
 
@@ -24,7 +25,7 @@ export interface StorageOptions {
 export interface AlcoveOptions {
   /**
    * The chat model: `'auto'` probes the device and walks a ladder; an id is `'webllm:<id>'`, `'transformers:<repo>'`,
-   * `'wllama:<repo>/<file.gguf>'` or `'extractive'` (quotes from documents, needs no download); or a model of your own; or a list of these,
+   * `'wllama:<repo>/<file.gguf>'`, `'prompt-api'` (the browser's own), `'http:<model>'` (remote, see `http`) or `'extractive'` (quotes from documents, needs no download); or a model of your own; or a list of these,
    * tried in order. @default 'auto'
    */
   readonly model?: 'auto' | Rung | readonly Rung[] | undefined
@@ -41,6 +42,8 @@ export interface AlcoveOptions {
   /** Where the worker files are. @default beside the script that was loaded */
   readonly workerBaseUrl?: string | URL | undefined
   readonly storage?: StorageOptions | undefined
+  /** Servers for models `'http:<model>'`, and only for these. @default none: nothing is asked of any server but for files */
+  readonly http?: HttpOptions | undefined
   /** The answer cache; `false` keeps none. */
   readonly cache?: CacheOptions | false | undefined
 }
@@ -56,6 +59,8 @@ export interface Settings {
   readonly workerBaseUrl: string | undefined
   readonly storageName: string
   readonly persist: boolean
+  /** Checked with the first use of a remote model. It may hold a key, so it is never shown. */
+  readonly http: HttpOptions | undefined
   readonly cache: { readonly maxEntries: number; readonly budgetBytes: number; readonly ttlMs: number } | undefined
 }
 
@@ -115,6 +120,7 @@ export function readSettings(options: AlcoveOptions): Settings {
     workerBaseUrl: readFolderUrl('workerBaseUrl', options.workerBaseUrl),
     storageName,
     persist: storage?.persist ?? false,
+    http: options.http,
     cache:
       cache === false
         ? undefined

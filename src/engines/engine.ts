@@ -50,8 +50,8 @@ export interface ModelSpec {
 
 /** What using a model would take, found out without loading it. */
 export interface ModelInspection {
-  /** `available`: all its large files are kept on this device. */
-  readonly state: 'available' | 'downloadable' | 'unavailable'
+  /** `available`: all its large files are kept on this device. `downloading`: something else fetches them (the browser's own model). */
+  readonly state: 'available' | 'downloadable' | 'downloading' | 'unavailable'
   /** Bytes that a load would still fetch, where the servers tell. */
   readonly bytes?: number | undefined
   /** Why it is unavailable. */

@@ -29,6 +29,10 @@ export interface Sampling {
   readonly frequencyPenalty?: number | undefined
   readonly presencePenalty?: number | undefined
   readonly repetitionPenalty?: number | undefined
+  /** What is added to the score of a token before one is chosen, by the token's number: -100 (never) to 100. */
+  readonly logitBias?: Readonly<Record<string, number>> | undefined
+  /** Whether a model that can think before its answer does so. @default as the model does by itself */
+  readonly reasoning?: 'on' | 'off' | undefined
 }
 
 /** A form that the answer must have. */

@@ -25,7 +25,8 @@ export interface ModelListing {
   readonly bytes: number | undefined
   /** Memory it takes when loaded, in bytes. */
   readonly memoryBytes: number | undefined
-  readonly runsOn: 'webgpu' | 'wasm' | 'page'
+  /** `remote`: on a server that the page's author configured. `browser`: it is the browser's own. */
+  readonly runsOn: 'webgpu' | 'wasm' | 'page' | 'browser' | 'remote'
   readonly licence: string | undefined
   readonly trust: 'answer' | 'draft'
   /** Whether it is in memory now. */
@@ -72,6 +73,12 @@ export interface ModelRegistry {
 
 /** How many models are asked about at once when they are listed. */
 const MAX_INSPECTIONS = 4
+
+function runsOnOf(id: string): ModelListing['runsOn'] {
+  if (id.startsWith('http:')) return 'remote'
+  if (id === 'prompt-api') return 'browser'
+  return id.startsWith('webllm:') ? 'webgpu' : 'wasm'
+}
 
 const rungsOf = (model: ModelRegistryOptions['model'], task: ChatTask): readonly Rung[] => {
   if (model === 'auto') return autoRungs(task)
@@ -166,7 +173,7 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
   async function inspect(id: string): Promise<Pick<ModelListing, 'state' | 'bytes' | 'refused' | 'runsOn'>> {
     if (id === 'extractive') return { state: 'available', bytes: 0, runsOn: 'page' }
     const entry = findEntry(id)
-    const runsOn = id.startsWith('webllm:') ? 'webgpu' : 'wasm'
+    const runsOn = runsOnOf(id)
     const refused = refuseByDevice(entry, await options.device())
     if (refused)
       return {

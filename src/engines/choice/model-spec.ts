@@ -53,7 +53,7 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
   if (!WORKER_SCHEMES.includes(scheme) || (scheme === 'wllama' && file === undefined)) {
     throw new AlcoveError(
       'invalid-argument',
-      `model: expected 'webllm:<id>', 'transformers:<repo>', 'wllama:<repo>/<file.gguf>', 'extractive' or 'auto', got '${id}'`,
+      `model: expected 'webllm:<id>', 'transformers:<repo>', 'wllama:<repo>/<file.gguf>', 'prompt-api', 'http:<model>', 'extractive' or 'auto', got '${id}'`,
     )
   }
   const { baseUrl, ...where } = sources
