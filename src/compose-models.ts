@@ -89,7 +89,7 @@ export function composeModels({ settings, sources, onWarning, remote, inspectEmb
 
   async function create(id: string): Promise<ChatModel> {
     if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
-    if (id === 'prompt-api') return (await importPromptApi()).createPromptApiChat()
+    if (id === 'prompt-api') return await (await importPromptApi()).createPromptApiChat()
     if (isRemote(id)) return (await remote()).chat(id)
     const spec = createModelSpec(id, sources)
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
@@ -126,7 +126,8 @@ export function composeModels({ settings, sources, onWarning, remote, inspectEmb
     if (!settings.cache) return model
     const modes = decorated.get(model) ?? new Map<string, ChatModel>()
     decorated.set(model, modes)
-    const cached = modes.get(mode) ?? cacheModel(model, answerCache(settings.cache), { mode, revision: revisionOf(model) })
+    const cached =
+      modes.get(mode) ?? cacheModel(model, answerCache(settings.cache), { mode, revision: revisionOf(model) })
     modes.set(mode, cached)
     return cached
   }

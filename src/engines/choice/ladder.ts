@@ -30,11 +30,13 @@ export const rungId = (rung: Rung): string => (typeof rung === 'string' ? rung :
 
 /**
  * The rungs of `'auto'` for a task, best first. Over documents, a model that is too weak to be trusted alone is never chosen: the
- * extractive answerer quotes and cannot invent. In a chat without documents that answerer is the last resort.
+ * extractive answerer quotes and cannot invent. In a chat without documents that answerer is the last resort. The browser's own model is
+ * asked about where there is one: it downloads nothing of ours. A remote model is never among them.
  */
 export function autoRungs(task: Exclude<ModelTask, 'embedding'>): string[] {
   const rungs = chatCatalogue.filter((entry) => task !== 'documents' || entry.trust === 'answer')
-  return [...rungs.map((entry) => entry.id), 'extractive']
+  const own = 'LanguageModel' in globalThis ? ['prompt-api'] : []
+  return [...own, ...rungs.map((entry) => entry.id), 'extractive']
 }
 
 /** Largest share of the device's memory that a model may take: the page and the system need the rest. */

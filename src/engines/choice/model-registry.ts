@@ -73,6 +73,8 @@ export interface ModelRegistry {
 
 /** How many models are asked about at once when they are listed. */
 const MAX_INSPECTIONS = 4
+/** Models that are in no catalogue. */
+const TITLES: Readonly<Record<string, string>> = { extractive: 'Quotes only', 'prompt-api': 'The browser’s own model' }
 
 function runsOnOf(id: string): ModelListing['runsOn'] {
   if (id.startsWith('http:')) return 'remote'
@@ -125,11 +127,25 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
 
   const isLoaded = (id: string): boolean => objects.get(id)?.isLoaded ?? (loaded.has(id) || id === 'extractive')
 
+  /** Whether the author named the browser's model; else it is taken only where it needs no download. */
+  const isPromptApiNamed = [options.model].flat().includes('prompt-api')
+
+  /** @throws AlcoveError when the browser's model would have to be fetched for somebody who did not ask for it */
+  async function refuseDownload(): Promise<void> {
+    const { state, error } = await options.inspect('prompt-api')
+    if (state === 'available') return
+    const message = error?.message ?? `the browser's own model is ${state}, and nobody named it`
+    throw new AlcoveError(error?.code ?? 'download-refused', message, {
+      hint: error?.hint ?? "Name 'prompt-api' as the model, and call alcove.load() in a click handler.",
+    })
+  }
+
   /** Makes one rung ready, or throws why it cannot be had: first what the device lacks, then what its load says. */
   async function ready(rung: Rung, only: boolean, loadOptions: LoadOptions): Promise<ChatModel> {
     const refused =
       typeof rung === 'string' && !only ? refuseByDevice(findEntry(rung), await options.device()) : undefined
     if (refused) throw refused
+    if (rung === 'prompt-api' && !isPromptApiNamed) await refuseDownload()
     const model = typeof rung === 'string' ? await get(rung) : rung
     if (!only) await load(model, loadOptions)
     return model
@@ -200,7 +216,7 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     return {
       id,
       kind,
-      title: entry?.title ?? (id === 'extractive' ? 'Quotes only' : id),
+      title: entry?.title ?? TITLES[id] ?? id,
       goodFor:
         entry?.goodFor ?? (id === 'extractive' ? 'Quotes the best sentences of your documents; needs no download' : ''),
       memoryBytes: entry?.memoryBytes,
@@ -244,7 +260,8 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
       for (const rung of rungsOf(options.model, task)) {
         if (typeof rung !== 'string') return 'available'
         const { state } = await inspect(rung)
-        if (state !== 'unavailable') return state
+        const isPassedOver = rung === 'prompt-api' && !isPromptApiNamed && state !== 'available'
+        if (state !== 'unavailable' && !isPassedOver) return state
       }
       return 'unavailable'
     },
