@@ -4,7 +4,7 @@ import { createRetrievalApi } from '../src/retrieval/serve-corpus.js'
 import { startWorker } from '../src/rpc/open-worker.js'
 import { serveWorker } from '../src/rpc/serve-worker.js'
 import { openStore } from '../src/store/idb-store.js'
-import { importTransformers } from './import-engine.js'
+import { importTransformers, importWebLlm } from './import-engine.js'
 
 const parsers = createParsePool({
   open: () =>
@@ -19,6 +19,9 @@ serveWorker(
   createRetrievalApi({
     openStore: (databaseName, onFallback) => openStore(databaseName, { onFallback }),
     parse: (input, options) => parsers.parse(input, options),
-    engines: { transformers: async () => (await importTransformers()).transformersEmbedding },
+    engines: {
+      transformers: async () => (await importTransformers()).transformersEmbedding,
+      webllm: async () => (await importWebLlm()).webLlmEmbedding,
+    },
   }),
 )

@@ -1,6 +1,7 @@
 import type { ChatModel, LoadOptions, ModelPart, ModelRequest } from '../../protocol/model.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import { streamOf } from '../../runtime/stream.js'
+import { checkSampling } from '../sampling.js'
 import { createStopCutter } from '../transformers/stop-words.js'
 import { chatBody, MAX_WIRE_STOPS, newQuirks, quirkOf, type ServerQuirks } from './chat-body.js'
 import { chatParts } from './chat-parts.js'
@@ -8,7 +9,6 @@ import { createRequestCounter } from './count.js'
 import { wireMessages } from './messages.js'
 import { type HttpSettings, httpModelName } from './options.js'
 import { checkReachable } from './reach.js'
-import { checkSampling } from './sampling.js'
 import type { Endpoint, Transport } from './transport.js'
 
 export interface HttpChatOptions {

@@ -5,6 +5,7 @@ import { onAbort } from '../../runtime/abort.js'
 import { flattenMessages } from '../flat-messages.js'
 import { schemaGrammar } from '../grammar/schema-grammar.js'
 import { writeGrammar } from '../grammar/write-grammar.js'
+import { checkSampling } from '../sampling.js'
 import { type ConversationTemplate, escapeReplacement } from './prompt.js'
 
 /** The part of `MLCEngine` that answers. */
@@ -22,6 +23,7 @@ export interface WebLlmChat {
  * @throws AlcoveError `invalid-argument`
  */
 export function checkRequest(request: ModelRequest): void {
+  checkSampling(request.sampling)
   const last = flattenMessages(request.messages).at(-1)
   if (last?.role === 'assistant') {
     throw new AlcoveError(
@@ -59,6 +61,9 @@ export function requestBody(request: ModelRequest, template?: ConversationTempla
     frequency_penalty: sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty,
     repetition_penalty: sampling.repetitionPenalty,
+    logit_bias: sampling.logitBias,
+    // Only `false` does something: WebLLM then begins the answer with an empty thought.
+    extra_body: sampling.reasoning && { enable_thinking: sampling.reasoning === 'on' },
     response_format: output && responseFormat(output),
   }
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))

@@ -28,6 +28,12 @@ const internalsOf = (engine: MLCEngine) => engine as unknown as EngineInternals
 /** Whether an engine has a model; WebLLM unloads it by itself when the device is lost. */
 export const isLoaded = (engine: MLCEngine) => (internalsOf(engine).loadedModelIdToPipeline?.size ?? 1) > 0
 
+/** The tokenizer of a loaded model; undefined where WebLLM does not let us reach it. */
+export function tokenizerOf(engine: MLCEngine, webLlmId: string): { encode(text: string): Int32Array } | undefined {
+  const tokenizer = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.tokenizer
+  return typeof tokenizer?.encode === 'function' ? (tokenizer as { encode(text: string): Int32Array }) : undefined
+}
+
 /** Serves requests from a loaded engine. */
 export function createWebLlmSession(
   modelId: string,
@@ -40,10 +46,10 @@ export function createWebLlmSession(
   let dead = false
 
   const count = (request: ModelRequest): number | undefined => {
-    const tokenizer = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.tokenizer
-    if (!template || typeof tokenizer?.encode !== 'function') return undefined
+    const tokenizer = tokenizerOf(engine, webLlmId)
+    if (!template || !tokenizer) return undefined
     try {
-      return countPrompt(template, tokenizer as { encode(text: string): Int32Array }, request)
+      return countPrompt(template, tokenizer, request)
     } catch {
       return undefined
     }

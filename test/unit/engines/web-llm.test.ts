@@ -1,7 +1,8 @@
 import type { ChatCompletionChunk, ModelRecord } from '@mlc-ai/web-llm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { createWebLlmChat, type WebLlmLibrary } from '../../../src/engines/web-llm/chat.js'
+import { createWebLlmChat } from '../../../src/engines/web-llm/chat.js'
+import type { WebLlmLibrary } from '../../../src/engines/web-llm/load.js'
 import { checkRequest, requestBody, streamChat, type WebLlmChat } from '../../../src/engines/web-llm/parts.js'
 import {
   type ConversationTemplate,

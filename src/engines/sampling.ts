@@ -1,5 +1,5 @@
-import { AlcoveError } from '../../protocol/error.js'
-import type { Sampling } from '../../protocol/model.js'
+import { AlcoveError } from '../protocol/error.js'
+import type { Sampling } from '../protocol/model.js'
 
 type Numeric =
   | 'temperature'
