@@ -31,6 +31,7 @@ export type { DownloadRequest } from './engines/choice/consent.js'
 export type { DeviceProfile } from './engines/choice/device.js'
 export type { LadderReport, Refusal } from './engines/choice/ladder.js'
 export type { Availability, ChatTask, ModelListing } from './engines/choice/model-registry.js'
+export type { HttpModelOptions, HttpOptions } from './engines/http/options.js'
 export type {
   AddProgress,
   AddResult,
