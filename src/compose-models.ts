@@ -87,9 +87,15 @@ export function composeModels({ settings, sources, onWarning, remote, inspectEmb
     await (await getConsent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
   }
 
+  /** The browser's own model, whose sessions no worker's end frees. */
+  let own: ChatModel | undefined
+
   async function create(id: string): Promise<ChatModel> {
     if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
-    if (id === 'prompt-api') return await (await importPromptApi()).createPromptApiChat()
+    if (id === 'prompt-api') {
+      own = await (await importPromptApi()).createPromptApiChat()
+      return own
+    }
     if (isRemote(id)) return (await remote()).chat(id)
     const spec = createModelSpec(id, sources)
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
@@ -153,6 +159,7 @@ export function composeModels({ settings, sources, onWarning, remote, inspectEmb
     },
     async close() {
       // Ending the worker frees its models, also one that is busy and would let a dispose wait.
+      await own?.dispose()
       await answers?.close()
       await host.close()
     },

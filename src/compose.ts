@@ -91,6 +91,7 @@ export async function compose(settings: Settings): Promise<Core> {
       }
     },
     async close() {
+      void engine?.then((http) => http.close()).catch(() => {})
       await models.close()
       await documents.host.close()
     },

@@ -130,22 +130,12 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
   /** Whether the author named the browser's model; else it is taken only where it needs no download. */
   const isPromptApiNamed = [options.model].flat().includes('prompt-api')
 
-  /** @throws AlcoveError when the browser's model would have to be fetched for somebody who did not ask for it */
-  async function refuseDownload(): Promise<void> {
-    const { state, error } = await options.inspect('prompt-api')
-    if (state === 'available') return
-    const message = error?.message ?? `the browser's own model is ${state}, and nobody named it`
-    throw new AlcoveError(error?.code ?? 'download-refused', message, {
-      hint: error?.hint ?? "Name 'prompt-api' as the model, and call alcove.load() in a click handler.",
-    })
-  }
-
   /** Makes one rung ready, or throws why it cannot be had: first what the device lacks, then what its load says. */
   async function ready(rung: Rung, only: boolean, loadOptions: LoadOptions): Promise<ChatModel> {
     const refused =
       typeof rung === 'string' && !only ? refuseByDevice(findEntry(rung), await options.device()) : undefined
     if (refused) throw refused
-    if (rung === 'prompt-api' && !isPromptApiNamed) await refuseDownload()
+    if (rung === 'prompt-api' && !isPromptApiNamed) await (await import('../prompt-api/chat.js')).requireAvailable()
     const model = typeof rung === 'string' ? await get(rung) : rung
     if (!only) await load(model, loadOptions)
     return model

@@ -1,4 +1,5 @@
 import type { ChatModel, LoadOptions, ModelPart, ModelRequest } from '../../protocol/model.js'
+import { anySignal } from '../../runtime/abort.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import { streamOf } from '../../runtime/stream.js'
 import { checkSampling } from '../sampling.js'
@@ -14,6 +15,8 @@ import type { Endpoint, Transport } from './transport.js'
 export interface HttpChatOptions {
   readonly settings: HttpSettings
   readonly transport: Transport
+  /** Ends all requests, for its reason. */
+  readonly closed?: AbortSignal | undefined
   /** @default crypto.randomUUID, for calls that the server gives no id */
   readonly createId?: (() => string) | undefined
   readonly clock?: Clock | undefined
@@ -29,7 +32,7 @@ const USUAL_CONTEXT = 8_192
  * @throws AlcoveError `invalid-argument` for an id without a name
  */
 export function createHttpChat(id: string, options: HttpChatOptions): ChatModel {
-  const { settings, transport, createId = () => crypto.randomUUID(), clock = systemClock } = options
+  const { settings, transport, closed, createId = () => crypto.randomUUID(), clock = systemClock } = options
   const model = httpModelName(id)
   const own = settings.modelOptions(model)
   const inputs = own.inputs ?? ['text', 'image']
@@ -70,9 +73,13 @@ export function createHttpChat(id: string, options: HttpChatOptions): ChatModel 
       prefixReuse: true,
       trust: own.trust ?? 'answer',
     },
-    load: ({ signal, onProgress }: LoadOptions = {}) => checkReachable(transport, id, { signal, onProgress }),
+    load: ({ signal, onProgress }: LoadOptions = {}) =>
+      checkReachable(transport, id, { signal: anySignal(signal, closed), onProgress }),
     stream: (request, { signal } = {}) =>
-      streamOf<ModelPart>((inner) => answer(request, inner), { signal, errorCode: 'network' }),
+      streamOf<ModelPart>((inner) => answer(request, anySignal(inner, closed) ?? inner), {
+        signal,
+        errorCode: 'network',
+      }),
     countTokens: async (request) => counter.count(request),
     dispose: async () => {},
   }

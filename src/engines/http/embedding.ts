@@ -1,7 +1,7 @@
 import { AlcoveError } from '../../protocol/error.js'
 import type { EmbeddingModel, EmbeddingPurpose, LoadOptions } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
-import { abortError, onAbort, throwIfAborted } from '../../runtime/abort.js'
+import { abortError, anySignal, onAbort, throwIfAborted } from '../../runtime/abort.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import { readAll } from './body.js'
 import { estimateTextTokens } from './count.js'
@@ -12,6 +12,8 @@ import type { Endpoint, Transport, TransportResponse } from './transport.js'
 export interface HttpEmbeddingOptions {
   readonly settings: HttpSettings
   readonly transport: Transport
+  /** Ends all requests, for its reason. */
+  readonly closed?: AbortSignal | undefined
 }
 
 const USUAL_MAX_TOKENS = 512
@@ -27,7 +29,7 @@ const MAX_DIMENSIONS = 16_384
  * base64 where the server knows that, else as numbers, and are scaled to length 1.
  * @param id `http:<model>`
  */
-export function createHttpEmbedding(id: string, { settings, transport }: HttpEmbeddingOptions): EmbeddingModel {
+export function createHttpEmbedding(id: string, { settings, transport, closed }: HttpEmbeddingOptions): EmbeddingModel {
   const model = httpModelName(id)
   const own = settings.modelOptions(model)
   const maxTokens = own.maxTokens ?? USUAL_MAX_TOKENS
@@ -91,7 +93,7 @@ export function createHttpEmbedding(id: string, { settings, transport }: HttpEmb
     // The first vector tells how long they are, and that the server is there.
     loading ??= createSharedTask<void, StatusPart>(async ({ signal, report }) => {
       try {
-        await embedBatch(['dimensions'], signal, report)
+        await embedBatch(['dimensions'], anySignal(signal, closed) ?? signal, report)
         isLoaded = true
       } finally {
         forget()
@@ -120,7 +122,8 @@ export function createHttpEmbedding(id: string, { settings, transport }: HttpEmb
     maxTokens,
     languages: own.languages,
     load,
-    async embed(texts, { purpose = 'document', signal } = {}) {
+    async embed(texts, { purpose = 'document', signal: own } = {}) {
+      const signal = anySignal(own, closed)
       throwIfAborted(signal)
       if (texts.length === 0) return []
       const controller = new AbortController()

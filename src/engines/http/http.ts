@@ -15,6 +15,8 @@ export interface HttpEngine {
   embedding(id: string): EmbeddingModel
   /** Whether a server is there, by one small request. A remote model has nothing to download. */
   inspect(id: string): Promise<ModelInspection>
+  /** Ends what is in flight with `closed`, and refuses what comes after. */
+  close(): void
 }
 
 /**
@@ -38,9 +40,12 @@ export function createHttpEngine(
   }
   const settings = readHttpOptions(options, scope)
   const transport = createTransport({ settings, clock: parts.clock, random: parts.random })
+  const closing = new AbortController()
+  const closed = closing.signal
   return {
-    chat: (id) => createHttpChat(id, { settings, transport, createId: parts.createId, clock: parts.clock }),
-    embedding: (id) => createHttpEmbedding(id, { settings, transport }),
+    close: () => closing.abort(new AlcoveError('closed', 'This client was closed')),
+    chat: (id) => createHttpChat(id, { settings, transport, closed, createId: parts.createId, clock: parts.clock }),
+    embedding: (id) => createHttpEmbedding(id, { settings, transport, closed }),
     async inspect(id) {
       try {
         await checkReachable(transport, id, {}, 1)

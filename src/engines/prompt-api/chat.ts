@@ -43,6 +43,20 @@ export async function inspectPromptApi({
 }
 
 /**
+ * Passes where the browser's model can be used at once.
+ * @throws AlcoveError why not: a download that nobody named is `download-refused`
+ */
+export async function requireAvailable(options: PromptApiOptions = {}): Promise<void> {
+  const { state, error } = await inspectPromptApi(options)
+  if (state === 'available') return
+  throw error
+    ? new AlcoveError(error.code, error.message, error)
+    : new AlcoveError('download-refused', `the browser's own model is ${state}, and nobody named it`, {
+        hint: "Name 'prompt-api' as the model, and call alcove.load() in a click handler.",
+      })
+}
+
+/**
  * The model that the browser brings. Temperature and the like are the browser's to choose for pages, so they are not heeded; `maxTokens` and
  * `stop` end the answer here, `maxTokens` by the number of pieces. The browser counts tokens itself.
  */

@@ -310,6 +310,23 @@ describe('connections', () => {
   })
 })
 
+describe('closing', () => {
+  test('ends what is in flight with closed, what waits too, and refuses what comes after', async () => {
+    const server = await serve((_, response) => openEvents(response)(event(delta({ content: 'a' }))))
+    const engine = openEngine(server, { connections: { total: 1 } })
+    const model = engine.chat('http:tiny')
+    const onPart = (part: { type: string }) => part.type === 'text-delta' && engine.close()
+    const [running, waiting] = await Promise.all([readParts(model, ask(), { onPart }), readParts(model)])
+    expect([running, waiting, await readParts(model)].map(({ error }) => error?.code)).toEqual([
+      'closed',
+      'closed',
+      'closed',
+    ])
+    await expect(engine.embedding('http:tiny').embed(['a'])).rejects.toMatchObject({ code: 'closed' })
+    expect(server.seen).toHaveLength(1)
+  })
+})
+
 describe('secrets', () => {
   const KEY = 'sk-very-secret-0123456789'
   const HEADER = 'header-secret-987654'

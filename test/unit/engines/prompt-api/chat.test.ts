@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createPromptApiChat, inspectPromptApi } from '../../../../src/engines/prompt-api/chat.js'
+import { createPromptApiChat, inspectPromptApi, requireAvailable } from '../../../../src/engines/prompt-api/chat.js'
 import { createDeltaReader } from '../../../../src/engines/prompt-api/deltas.js'
 import type { ModelRequest } from '../../../../src/protocol/model.js'
 import type { StatusPart } from '../../../../src/protocol/stream-part.js'
@@ -29,6 +29,14 @@ describe('availability', () => {
       if (availability === 'unavailable') expect(found.error).toMatchObject({ code: 'model-not-found' })
     },
   )
+
+  test('nobody who did not name it has it fetched', async () => {
+    const ask = (availability: 'downloadable' | 'available' | 'unavailable') =>
+      requireAvailable({ languageModel: fakeLanguageModel({ availability }) })
+    await ask('available')
+    await expect(ask('downloadable')).rejects.toMatchObject({ code: 'download-refused' })
+    await expect(ask('unavailable')).rejects.toMatchObject({ code: 'model-not-found' })
+  })
 
   test('a browser without one says so, as does its load', async () => {
     expect(await inspectPromptApi()).toMatchObject({ state: 'unavailable', error: { code: 'model-not-found' } })
