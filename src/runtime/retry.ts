@@ -77,7 +77,8 @@ export function retryAfterMs(headers: Headers, wallTimeMs: number): number | und
   const text = headers.get('retry-after')
   const seconds = readNumber(text)
   if (seconds !== undefined) return seconds * 1_000
-  const date = text === null ? Number.NaN : Date.parse(text)
+  // A date begins with the day's name; `Date.parse` alone finds a year in nearly anything.
+  const date = text !== null && /^\s*[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(date) ? undefined : Math.max(0, date - wallTimeMs)
 }
 
