@@ -143,6 +143,7 @@ async function open(
     const response = await loader.open(file, {
       signal,
       onProgress: (loaded, total) => meter.update(file, loaded, total, true),
+      onNotice: (message) => meter.say(message),
     })
     blobs.push(new File([await response.blob()], file.split('/').at(-1) ?? file))
   }
@@ -152,7 +153,7 @@ async function open(
   try {
     return await start(spec, wasmUrl, blobs, facts, signal)
   } catch (error) {
-    if (isAlcoveError(error, 'integrity-failed')) await loader.remove()
+    if (isAlcoveError(error, 'integrity-failed')) await loader.repair()
     throw error
   }
 }
