@@ -20,6 +20,9 @@ export interface ModelsApi {
   use(task: ModelTask, id: string, options?: LoadOptions): Promise<void>
   /** Unloads a model and deletes its files from this device. */
   delete(id: string): Promise<void>
+  /** Keeps a model's files: they are never evicted to make room, and do not count against `storage.budgetBytes`. */
+  pin(id: string): Promise<void>
+  unpin(id: string): Promise<void>
 }
 
 export type StorageKind = 'answers' | 'embeddings' | 'corpora' | 'sessions' | 'models'

@@ -40,9 +40,14 @@ export interface ModelsOptions {
   readonly onWarning: (error: AlcoveError) => void
   /** Embedding models are asked about where they run. */
   readonly inspectEmbedder: (id: string, signal?: AbortSignal) => Promise<ModelInspection>
+  /** Makes room for a download that was agreed to. */
+  readonly reserve: (id: string, bytes: number) => Promise<void>
 }
 
-export function composeModels({ settings, sources, onWarning, inspectEmbedder }: ModelsOptions): Models {
+/** A smaller download needs no room to be made: a full device says so by itself. */
+const RESERVED_FROM_BYTES = 1_000_000
+
+export function composeModels({ settings, sources, onWarning, inspectEmbedder, reserve }: ModelsOptions): Models {
   const host = createWorkerHost<LlmApi>({
     name: 'alcove-llm',
     open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
@@ -57,7 +62,17 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
   }
   const getConsent = () => {
     const { maxDownloadBytes, confirmDownload } = settings
-    consent ??= device().then(({ saveData }) => createConsent({ maxDownloadBytes, confirmDownload, saveData }))
+    consent ??= device().then(({ saveData }) => {
+      const own = createConsent({ maxDownloadBytes, confirmDownload, saveData })
+      return {
+        ...own,
+        async check(request) {
+          await own.check(request)
+          if (request.bytes !== undefined && request.bytes >= RESERVED_FROM_BYTES)
+            await reserve(request.id, request.bytes)
+        },
+      }
+    })
     return consent
   }
   const answerCache = (limits: NonNullable<Settings['cache']>) => {
@@ -98,6 +113,10 @@ export function composeModels({ settings, sources, onWarning, inspectEmbedder }:
     create,
     inspect: (id, signal) =>
       isEmbedder(id) ? inspectEmbedder(id, signal) : inspectModel(host, createModelSpec(id, sources), { signal }),
+    isFetching: async (id) => {
+      const { isFetching, weightFolder } = await import('./engines/weights/kept-weights.js')
+      return isFetching(sources.cacheName, weightFolder(createModelSpec(id, sources)))
+    },
     remove: (id) => removeModel(host, createModelSpec(id, sources)),
   })
 

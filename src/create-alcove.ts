@@ -72,6 +72,8 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
       list: async () => (await open()).models.list(),
       use: async (task, id, load) => (await open()).models.use(task, id, load),
       delete: async (id) => (await open()).models.delete(id),
+      pin: async (id) => (await open()).models.pin(id),
+      unpin: async (id) => (await open()).models.unpin(id),
     },
     storage: {
       usage: async () => (await open()).storage.usage(),

@@ -5,6 +5,7 @@ import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import { sha256Hex } from '../../text/hash.js'
 import { type FileFacts, type ModelSpec, parseModelId } from '../engine.js'
 import type { FileStore, KeptFile } from './file-store.js'
+import { weightFolder, weightLockName, weightPath } from './kept-weights.js'
 import { openFileStores, type StorageAccess } from './open-stores.js'
 import { PIECE_BYTES, type TransferContext, transfer } from './weight-download.js'
 import { type Draft, openDraft } from './weight-draft.js'
@@ -140,7 +141,7 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
       }
       try {
         return await waitForLock(
-          `alcove-weights ${spec.cacheName} ${key}`,
+          weightLockName(spec.cacheName, key),
           { locks, clock, signal, onWait: () => reportOther(stores, key, report) },
           async (hasWaited) => {
             const other = hasWaited ? await openKept(file) : undefined
@@ -228,8 +229,8 @@ interface Places {
 
 function createPlaces(spec: ModelSpec): Places {
   const { repo } = parseModelId(spec.id)
-  const path = `${spec.hubRepo ?? repo}/resolve/${encodeURIComponent(spec.revision ?? 'main')}/`
-  const folder = `${spec.hubUrl}${path}`
+  const path = weightPath(spec)
+  const folder = weightFolder(spec)
   // A model comes from one place: once the self-hosted address had a file of it, the hub is not asked for the others.
   let baseHasModel = false
   return {
