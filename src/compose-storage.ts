@@ -6,7 +6,7 @@ import { deleteWeights, type KeptWeights, listWeights, weightFolder } from './en
 import type { AlcoveError } from './protocol/error.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
-import { storageEstimate } from './store/quota.js'
+import { hasRoomFor, storageEstimate } from './store/quota.js'
 import { createStorageManager } from './store/storage-manager.js'
 
 /** What is kept on this device, of all kinds. */
@@ -59,6 +59,7 @@ export function composeStorage({ settings, sources, models, documents, onWarning
     createStorageManager({
       budgetBytes: settings.budgetBytes,
       estimate: storageEstimate,
+      hasRoomFor,
       kinds: [
         {
           name: 'answers',

@@ -17,13 +17,15 @@ export interface StorageManagerOptions {
   /** What goes first is first. */
   readonly kinds: readonly EvictableKind[]
   readonly estimate: () => Promise<StorageEstimate>
+  /** Whether so many bytes can really be stored; undefined where nobody knows. */
+  readonly hasRoomFor: (bytes: number) => Promise<boolean | undefined>
 }
 
 /** Keeps what is stored within the budget and the browser's quota. */
 export interface StorageManager {
   /**
    * Makes room for bytes that are about to be stored and do not count against the budget.
-   * @throws AlcoveError `quota-exceeded` when there is too little room even so, with `bytes` and `roomBytes` in `details`
+   * @throws AlcoveError `quota-exceeded` when there is too little room even so, with `bytes` and `missingBytes` in `details`
    */
   reserve(bytes: number): Promise<void>
   /** Frees what is over the budget. Returns how many bytes were freed. */
@@ -34,7 +36,12 @@ export interface StorageManager {
 const MARGIN = 1.02
 
 /** A manager over these kinds. One reservation at a time. */
-export function createStorageManager({ budgetBytes, kinds, estimate }: StorageManagerOptions): StorageManager {
+export function createStorageManager({
+  budgetBytes,
+  kinds,
+  estimate,
+  hasRoomFor,
+}: StorageManagerOptions): StorageManager {
   const limiter = createLimiter(1)
 
   async function evict(wanted: number): Promise<number> {
@@ -53,22 +60,32 @@ export function createStorageManager({ budgetBytes, kinds, estimate }: StorageMa
     return over > 0 ? evict(over) : 0
   }
 
-  const roomOf = ({ quotaBytes, usageBytes }: StorageEstimate) =>
-    quotaBytes === undefined ? Number.POSITIVE_INFINITY : Math.max(0, quotaBytes - usageBytes)
+  /** Bytes that are missing for these to be stored: as the browser says or, where it says nothing of it, all of them. */
+  async function missing(bytes: number): Promise<number> {
+    const { quotaBytes, usageBytes } = await estimate()
+    const told = quotaBytes === undefined ? 0 : Math.max(0, bytes - Math.max(0, quotaBytes - usageBytes))
+    return told > 0 || (await hasRoomFor(bytes)) !== false ? told : bytes
+  }
 
   async function reserve(bytes: number): Promise<void> {
     await trim()
     const wanted = Math.ceil(bytes * MARGIN)
-    const room = roomOf(await estimate())
-    if (room >= wanted) return
-    const freed = await evict(wanted - room)
-    // The browser's own estimate may lag behind what was just freed.
-    const roomBytes = Math.max(room + freed, roomOf(await estimate()))
-    if (roomBytes >= wanted) return
-    throw new AlcoveError('quota-exceeded', `expected room for ${bytes} bytes, but only ${roomBytes} are free`, {
-      hint: 'Delete models or documents that are not needed, free space on this device, or choose a smaller model.',
-      details: { bytes, roomBytes },
-    })
+    let lacking = await missing(wanted)
+    for (const kind of kinds) {
+      if (lacking <= 0) return
+      const freed = await kind.evict(lacking).catch(() => 0)
+      // The browser's own estimate may lag behind what was just freed.
+      lacking = Math.min(await missing(wanted), freed >= lacking ? 0 : Number.POSITIVE_INFINITY)
+    }
+    if (lacking <= 0) return
+    throw new AlcoveError(
+      'quota-exceeded',
+      `expected room for ${bytes} bytes on this device, but there is too little`,
+      {
+        hint: 'Delete models or documents that are not needed, free space on this device, or choose a smaller model.',
+        details: { bytes, missingBytes: lacking },
+      },
+    )
   }
 
   return { reserve: (bytes) => limiter.run(() => reserve(bytes)), trim: () => limiter.run(trim) }

@@ -35,7 +35,12 @@ export async function startSlowServer(home: string): Promise<SlowServer> {
     })
     response.writeHead(answer.statusCode ?? 502, answer.headers)
     open.add(response)
-    response.on('close', () => open.delete(response))
+    const closed = new Promise<void>((resolve) => {
+      response.on('close', () => {
+        open.delete(response)
+        resolve()
+      })
+    })
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       for (let at = 0; at < chunk.byteLength; at += STEP_BYTES) {
         const part = chunk.subarray(at, at + STEP_BYTES)
@@ -45,7 +50,7 @@ export async function startSlowServer(home: string): Promise<SlowServer> {
           await pause((part.byteLength / slow.bytesPerSecond) * 1_000)
         }
         if (!response.write(part))
-          await new Promise((resolve) => response.once('drain', resolve).once('close', resolve))
+          await Promise.race([new Promise((resolve) => response.once('drain', resolve)), closed])
       }
     }
     response.end()

@@ -183,6 +183,8 @@ async function createWriter(folder: FileSystemDirectoryHandle, name: string, now
       pieceBytes = head.pieceBytes
       log.truncate(0)
       data.truncate(0)
+      // Room for the whole: a file system that is too full says so now, not at the end.
+      data.truncate(head.bytes ?? 0)
       append({ head, at: now() })
     },
     async put(index, bytes, sha256) {

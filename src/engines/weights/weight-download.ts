@@ -25,6 +25,8 @@ const MAX_ATTEMPTS = 200
 const FIRST_PAUSE_MS = 500
 /** How long to wait for a network that the browser says is away. */
 const OFFLINE_PAUSE_MS = 60_000
+/** A larger file that finds no room is not fetched into memory instead. */
+const MAX_UNKEPT_BYTES = 16_777_216
 /** A connection that gives nothing for so long is taken for dead. */
 const STALL_MS = 30_000
 /** How often a file may change, or a piece be wrong, before its source is given up. */
@@ -184,8 +186,19 @@ class Transfer {
       this.#filled = 0
       this.#index = 0
       await this.#draft.begin({ ...head, bytes: head.bytes ?? bytes })
+      await this.#checkRoom(response)
     }
     return this.#read(response)
+  }
+
+  async #checkRoom(response: Response): Promise<void> {
+    const { head, error } = this.#draft
+    if (error?.code !== 'quota-exceeded' || (head?.bytes ?? 0) <= MAX_UNKEPT_BYTES) return
+    await skip(response)
+    throw new AlcoveError('quota-exceeded', `there is no room for the ${head?.bytes} bytes of ${this.#source.url}`, {
+      cause: error,
+      details: { bytes: head?.bytes, url: this.#source.url },
+    })
   }
 
   async #restart(): Promise<Outcome> {

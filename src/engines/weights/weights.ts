@@ -1,4 +1,4 @@
-import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
+import { AlcoveError, type AlcoveErrorCode, isAlcoveError } from '../../protocol/error.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
@@ -36,7 +36,8 @@ export interface WeightLoader {
    * self-hosted address has nothing of this model yet. It is kept piece by piece as it comes, so that a load that was broken off
    * in any way goes on from there. Each answer has `Content-Length`; header `x-alcove-stored` says whether the file is now kept.
    * Calls at the same time share one download, also across loaders and tabs. A file is given out only when it is whole and as expected.
-   * @throws AlcoveError `model-not-found`, `integrity-failed`, `network`, `http-status`, `download-refused`, `aborted`
+   * @throws AlcoveError `model-not-found`, `integrity-failed`, `network`, `http-status`, `download-refused`, `aborted`,
+   *   `quota-exceeded` for a large file that there is no room for, before it is fetched
    */
   open(file: string, options?: OpenOptions): Promise<Response>
   /**
@@ -331,6 +332,9 @@ async function noteAbsent({ key, stores, sources }: FetchTask, now: number): Pro
   for (const store of stores) if (await store.note(key, { absentSince: now, head })) return
 }
 
+/** What no other source would mend. */
+const FINAL: readonly AlcoveErrorCode[] = ['aborted', 'timeout', 'quota-exceeded']
+
 /**
  * The first source that has the file. A source that fails is skipped when a later one has it; when none has, the first
  * failure is thrown, because then nobody knows whether the file is missing.
@@ -345,7 +349,7 @@ async function firstOf<T>(
       const value = await ask(source)
       if (value !== undefined) return { source, value }
     } catch (error) {
-      if (isAlcoveError(error, 'aborted') || isAlcoveError(error, 'timeout')) throw error
+      if (isAlcoveError(error) && FINAL.includes(error.code)) throw error
       failure ??= { error }
     }
   }

@@ -1,5 +1,6 @@
 /** The parts of the origin private file system that the weight store uses, in memory. */
-export function fakeDirectory({ quota = Number.POSITIVE_INFINITY } = {}) {
+export function fakeDirectory() {
+  let quota = Number.POSITIVE_INFINITY
   const files = new Map<string, { bytes: Uint8Array<ArrayBuffer>; isOpen: boolean }>()
   const total = () => [...files.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
 
@@ -25,6 +26,7 @@ export function fakeDirectory({ quota = Number.POSITIVE_INFINITY } = {}) {
           return part.byteLength
         },
         truncate(size: number) {
+          if (total() - file.bytes.byteLength + size > quota) throw new DOMException('full', 'QuotaExceededError')
           const bytes = new Uint8Array(size)
           bytes.set(file.bytes.subarray(0, size))
           file.bytes = bytes
@@ -54,6 +56,10 @@ export function fakeDirectory({ quota = Number.POSITIVE_INFINITY } = {}) {
   return {
     root: async () => folder as unknown as FileSystemDirectoryHandle,
     files,
+    /** From now on, in bytes of all files. */
+    limit(bytes: number) {
+      quota = bytes
+    },
     /** The one file of bytes. */
     get data() {
       const found = [...files].find(([name]) => name.endsWith('.bin'))

@@ -46,8 +46,8 @@ export async function startWeightServer(files: Record<string, Partial<Manners>>)
     const given = cut === undefined ? body : body.subarray(0, cut)
     sent += given.byteLength
     if (cut === undefined && file.claims === undefined) return void response.end(given)
-    response.write(given)
-    setTimeout(() => response.destroy(), 20)
+    // What was written must arrive before the connection goes.
+    response.write(given, () => setTimeout(() => response.destroy(), 100))
   }
 
   const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()))

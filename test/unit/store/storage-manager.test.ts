@@ -2,13 +2,17 @@ import { describe, expect, test } from 'vitest'
 import { createStorageManager } from '../../../src/store/storage-manager.js'
 
 /** Kinds of so many bytes, on a device with so much room; what is evicted is free at once. */
-function setUp(sizes: Record<string, number>, { quotaBytes = 1_000 as number | undefined, budgetBytes = 10_000 } = {}) {
+function setUp(
+  sizes: Record<string, number>,
+  { quotaBytes = 1_000 as number | undefined, budgetBytes = 10_000, trueQuota = undefined as number | undefined } = {},
+) {
   const evicted: string[] = []
   const kept = { ...sizes }
   const used = () => Object.values(kept).reduce((sum, bytes) => sum + bytes, 0)
   const manager = createStorageManager({
     budgetBytes,
     estimate: async () => ({ usageBytes: used(), quotaBytes, persisted: false }),
+    hasRoomFor: async (bytes) => (trueQuota === undefined ? undefined : used() + bytes <= trueQuota),
     kinds: Object.keys(sizes).map((name) => ({
       name,
       bytes: async () => kept[name] ?? 0,
@@ -44,8 +48,16 @@ describe('a reservation', () => {
     const { manager } = setUp({ answers: 200 })
     await expect(manager.reserve(2_000)).rejects.toMatchObject({
       code: 'quota-exceeded',
-      details: { bytes: 2_000, roomBytes: 1_000 },
+      details: { bytes: 2_000, missingBytes: 1_040 },
     })
+  })
+
+  test('trusts a trial more than what the browser says', async () => {
+    const { manager, evicted } = setUp({ answers: 100, embeddings: 400, models: 300 }, { trueQuota: 1_000 })
+    await manager.reserve(600)
+    expect(evicted).toEqual(['answers', 'embeddings'])
+    const full = setUp({ answers: 0 }, { quotaBytes: 1e9, trueQuota: 1_000 })
+    await expect(full.manager.reserve(2_000)).rejects.toMatchObject({ code: 'quota-exceeded' })
   })
 
   test('passes over a kind that cannot be freed', async () => {
