@@ -1,11 +1,13 @@
-import type { Core, Health } from './client.js'
+import type { ClientLoadOptions, Core, Health } from './client.js'
 import { composeDocuments, type Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
 import type { Storage } from './compose-storage.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
 import type { AlcoveError } from './protocol/error.js'
-import type { LoadOptions, ModelTask } from './protocol/model.js'
+import type { Message } from './protocol/message.js'
+import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
+import { iterate } from './runtime/stream.js'
 import type { Settings } from './settings.js'
 import { requestPersistence } from './store/quota.js'
 
@@ -49,13 +51,14 @@ export async function compose(settings: Settings): Promise<Core> {
     embedding: documents.embedder?.loaded ? documents.embedder.id : null,
   })
 
-  async function load({ signal, onProgress }: LoadOptions = {}): Promise<LadderReport> {
+  async function load({ signal, onProgress, prime }: ClientLoadOptions = {}): Promise<LadderReport> {
     const options = { signal, onProgress }
     const embedding = documents.loadEmbedder(options)
     embedding.catch(() => {})
     for (const task of ['chat', 'documents', 'tools'] as const)
       await (await models.registry.resolve(task, options)).load(options)
     await embedding
+    if (prime) await primeModel(await models.registry.resolve('chat', options), prime, signal)
     const refused = [...models.registry.report().refused, ...documents.refused]
     return { chosen: chosen(), device: await models.device(), refused }
   }
@@ -105,4 +108,15 @@ export async function compose(settings: Settings): Promise<Core> {
       await documents.host.close()
     },
   }
+}
+
+/** Lets a model read instructions, by an answer of one token. */
+async function primeModel(model: ChatModel, prime: string, signal: AbortSignal | undefined): Promise<void> {
+  if (!model.capabilities.prefixReuse) return
+  const messages: readonly Message[] = [
+    { role: 'system', content: prime },
+    { role: 'user', content: '' },
+  ]
+  const parts = iterate(model.stream({ messages, sampling: { temperature: 0, maxTokens: 1 } }, { signal }))
+  while (!(await parts.next()).done);
 }

@@ -233,3 +233,24 @@ test('availability says that a download runs', async ({ page, slow, open }) => {
   await endOfLoad(page)
   expect(await availability()).toBe('available')
 })
+
+test('a model that was primed finds its instructions read', async ({ blank }) => {
+  test.skip(!models.onnxChat, 'needs SmolLM2-135M-Instruct as ONNX in the models folder')
+  const cached = await blank.evaluate(async (model) => {
+    const { createAlcove } = await import('/dist/index.js')
+    const instructions =
+      'You are the keeper of a lighthouse on a small island and answer every question in one short sentence.'
+    const alcove = createAlcove({
+      model,
+      embedder: 'auto',
+      maxDownloadBytes: 0,
+      confirmDownload: ({ id }) => id === model,
+    })
+    await alcove.load({ prime: instructions })
+    const agent = alcove.agent({ instructions, sampling: { temperature: 0, maxTokens: 2 } })
+    const { usage } = await agent.generate('Hello?')
+    await alcove.close()
+    return usage.cachedTokens
+  }, models.onnxChat as string)
+  expect(cached).toBeGreaterThan(15)
+})

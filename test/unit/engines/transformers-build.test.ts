@@ -55,6 +55,18 @@ describe('findBuild', () => {
     expect(await find({ 'onnx/model_q4.onnx': -5 })).toMatchObject({ bytes: 5, missingBytes: 0, stored: true })
   })
 
+  it('leaves out what an earlier load has fetched of a file', async () => {
+    const { head, ...rest } = loader({ 'onnx/model_q4.onnx': 100 })
+    const part: WeightLoader = {
+      ...rest,
+      async head(file, options) {
+        const found = await head(file, options)
+        return found && { ...found, keptBytes: 60 }
+      },
+    }
+    expect(await find({}, { loader: part })).toMatchObject({ bytes: 100, missingBytes: 40, stored: false })
+  })
+
   it('knows the parts of a model that also sees', async () => {
     const files = { 'onnx/decoder_model_merged_q4.onnx': 7 }
     expect((await find(files, {}, { text_config: {} })).files).toEqual(['onnx/decoder_model_merged_q4.onnx'])
