@@ -3,11 +3,11 @@ import type { Documents } from './compose-documents.js'
 import type { Models } from './compose-models.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import { deleteWeights, type KeptWeights, listWeights, weightFolder } from './engines/weights/kept-weights.js'
-import type { AlcoveError } from './protocol/error.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
 import { hasRoomFor, storageEstimate } from './store/quota.js'
 import { createStorageManager } from './store/storage-manager.js'
+import type { Store } from './store/store.js'
 
 /** What is kept on this device, of all kinds. */
 export interface Storage {
@@ -31,19 +31,22 @@ export interface StorageParts {
   readonly sources: ModelSources
   readonly models: Models
   readonly documents: Documents
-  readonly onWarning: (error: AlcoveError) => void
 }
 
 /** Caches that WebLLM keeps its files in by itself. */
 const ENGINE_CACHES = ['webllm/model', 'webllm/config', 'webllm/wasm']
 const PINS = 'pinned-models'
 
-export function composeStorage({ settings, sources, models, documents, onWarning }: StorageParts): Storage {
+export function composeStorage({ settings, sources, models, documents }: StorageParts): Storage {
   const { cacheName } = sources
-  const store = openStore(`${settings.storageName}-storage`, { onFallback: onWarning })
+  let opened: Promise<Store> | undefined
+  const store = () => {
+    opened ??= openStore(`${settings.storageName}-storage`)
+    return opened
+  }
 
   const pins = async (): Promise<readonly string[]> => {
-    const kept = await (await store).get<unknown>(PINS).catch(() => undefined)
+    const kept = await (await store()).get<unknown>(PINS).catch(() => undefined)
     return Array.isArray(kept) ? kept.filter((id) => typeof id === 'string') : []
   }
 
@@ -84,7 +87,7 @@ export function composeStorage({ settings, sources, models, documents, onWarning
     })
 
   return {
-    api: storageApi({ settings, sources, models, documents, onWarning }, store),
+    api: storageApi({ settings, sources, models, documents }, async () => (await store()).clear()),
     async reserve(id, bytes) {
       await managerFor(id).reserve(bytes)
     },
@@ -102,7 +105,7 @@ export function composeStorage({ settings, sources, models, documents, onWarning
     async setPinned(id, isPinned) {
       createModelSpec(id, sources)
       const others = (await pins()).filter((each) => each !== id)
-      await (await store).write({ set: [[PINS, isPinned ? [...others, id] : others]] })
+      await (await store()).write({ set: [[PINS, isPinned ? [...others, id] : others]] })
     },
   }
 }
@@ -135,7 +138,7 @@ async function evictWeights(kept: readonly KeptWeights[], wanted: number, cacheN
   return freed
 }
 
-function storageApi({ sources, models, documents }: StorageParts, store: ReturnType<typeof openStore>): StorageApi {
+function storageApi({ sources, models, documents }: StorageParts, clearPins: () => Promise<void>): StorageApi {
   const { cacheName } = sources
   return {
     async usage() {
@@ -164,7 +167,7 @@ function storageApi({ sources, models, documents }: StorageParts, store: ReturnT
         await models.registry.dispose()
         await deleteWeights(cacheName, '')
         await Promise.all([cacheName, ...ENGINE_CACHES].map((name) => globalThis.caches?.delete(name)))
-        await (await store).clear().catch(() => {})
+        await clearPins().catch(() => {})
       }
     },
   }

@@ -41,7 +41,7 @@ export async function compose(settings: Settings): Promise<Core> {
   /** What only few pages use is fetched with its first use. */
   const storage = (): Promise<Storage> => {
     opened ??= import('./compose-storage.js').then(({ composeStorage }) =>
-      composeStorage({ settings, sources, models, documents, onWarning }),
+      composeStorage({ settings, sources, models, documents }),
     )
     return opened
   }

@@ -54,8 +54,11 @@ export interface FileStore {
   piece(file: KeptFile, index: number): Promise<Blob | undefined>
   /** All files whose keys begin with `prefix`. */
   list(prefix: string): Promise<KeptFile[]>
-  /** @throws AlcoveError `store-blocked` when this storage cannot be written here */
-  write(key: string): Promise<FileWriter>
+  /**
+   * @param kept what is there to go on from; without it, `begin` comes first
+   * @throws AlcoveError `store-blocked` when this storage cannot be written here
+   */
+  write(key: string, kept?: KeptFile): Promise<FileWriter>
   /** Notes a use, or that there is no such file. False where that cannot be written. */
   note(key: string, event: FileEvent): Promise<boolean>
   /** Forgets pieces that are broken, or with none named the whole file. */

@@ -144,9 +144,9 @@ export function createOpfsStore(
       }
       return found
     },
-    async write(key) {
+    async write(key, kept) {
       try {
-        return await createWriter(await folder(), await nameOf(key), now)
+        return await createWriter(await folder(), await nameOf(key), now, kept)
       } catch (error) {
         throw keepError(error)
       }
@@ -165,19 +165,19 @@ export function createOpfsStore(
   }
 }
 
-async function createWriter(folder: FileSystemDirectoryHandle, name: string, now: () => number): Promise<FileWriter> {
+async function createWriter(
+  folder: FileSystemDirectoryHandle,
+  name: string,
+  now: () => number,
+  kept: KeptFile | undefined,
+): Promise<FileWriter> {
   const data = await openAccess(folder, `${name}.bin`)
   const log = await openAccess(folder, `${name}.log`).catch((error: unknown) => {
     data.close()
     throw error
   })
   const append = appender(log)
-  let pieceBytes = 0
-  const known = await (await folder.getFileHandle(`${name}.log`)).getFile().then(
-    (file) => file.text(),
-    () => '',
-  )
-  for (const entry of parseLines(known)) if ('head' in entry) pieceBytes = entry.head.pieceBytes
+  let pieceBytes = kept?.head.pieceBytes ?? 0
   return {
     async begin(head) {
       pieceBytes = head.pieceBytes

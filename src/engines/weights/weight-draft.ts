@@ -54,8 +54,8 @@ async function openWriter(key: string, stores: readonly FileStore[]) {
   let error: AlcoveError = keepError('there is no storage')
   for (const { store, kept } of found.toSorted((a, b) => usable(a) - usable(b))) {
     try {
-      const writer = await store.write(key)
-      return { store, writer, kept: kept?.absentSince === undefined ? kept : undefined, error: undefined }
+      const part = kept?.absentSince === undefined ? kept : undefined
+      return { store, writer: await store.write(key, part), kept: part, error: undefined }
     } catch (refused) {
       error = isAlcoveError(refused) ? refused : keepError(refused)
     }
@@ -133,7 +133,8 @@ class StoredDraft implements Draft {
       throw error
     }
     await this.#attempt((writer) => writer.finish(bytes))
-    // What was read before the end may be a snapshot that the browser calls outdated.
+    // What was opened before the end may be a snapshot that a browser calls outdated.
+    await this.close()
     return this.#error ? file : this.#whole(bytes)
   }
 

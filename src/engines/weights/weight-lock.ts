@@ -30,9 +30,17 @@ export async function waitForLock<T>(
   run: (hasWaited: boolean) => Promise<T>,
 ): Promise<T> {
   if (!locks) return run(false)
-  const first = await locks.request(name, { ifAvailable: true }, async (lock) =>
-    lock ? { result: await run(false) } : undefined,
-  )
+  let isRefused = true
+  const first = await locks
+    .request(name, { ifAvailable: true }, async (lock) => {
+      isRefused = false
+      return lock ? { result: await run(false) } : undefined
+    })
+    .catch(async (error: unknown) => {
+      // A page of opaque origin has locks that it may not take.
+      if (!isRefused) throw error
+      return { result: await run(false) }
+    })
   if (first) return first.result
   const waiting = new AbortController()
   void tellWhileWaiting(onWait, clock, waiting.signal)

@@ -381,6 +381,15 @@ describe('two callers', () => {
     expect(server.asked).toHaveLength(1)
   })
 
+  it('do without locks where a page may not take any, and the download fails as it would', async () => {
+    const locks: LockQueue = { request: () => Promise.reject(new DOMException('opaque origin', 'SecurityError')) }
+    const body = weights(1_000)
+    const { open } = setUp(await start({ body }), {}, { locks })
+    expect((await open()).hash).toBe(sha256(body))
+    const missing = setUp(await start({}), {}, { locks: createLocks() })
+    await expect(missing.open()).rejects.toMatchObject({ code: 'model-not-found' })
+  })
+
   it('go on from one another when the first is killed', async () => {
     const body = weights()
     const server = await start({ body, etag: '"a"' })
