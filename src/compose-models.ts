@@ -44,8 +44,8 @@ export interface ModelsOptions {
   readonly reserve: (id: string, bytes: number) => Promise<void>
 }
 
-/** A smaller download needs no room to be made: a full device says so by itself. */
-const RESERVED_FROM_BYTES = 1_000_000
+/** A smaller download that finds no room goes on in memory. */
+const RESERVED_FROM_BYTES = 16_777_216
 
 export function composeModels({ settings, sources, onWarning, inspectEmbedder, reserve }: ModelsOptions): Models {
   const host = createWorkerHost<LlmApi>({
