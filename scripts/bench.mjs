@@ -29,6 +29,7 @@ const BENCHES = [
   { name: 'keyword', limitMinutes: 4, isolated: true },
   { name: 'corpus', limitMinutes: 4, needsBuild: true, isolated: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },
+  { name: 'loading', limitMinutes: 3 },
   { name: 'dialects', limitMinutes: 5, isolated: true },
   { name: 'context', limitMinutes: 2, isolated: true },
   { name: 'constrained', limitMinutes: 40, needsBuild: true },

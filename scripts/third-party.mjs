@@ -9,6 +9,7 @@ const SHIPPED = [
   'idb-keyval',
   '@orama/orama',
   '@cfworker/json-schema',
+  '@noble/hashes',
   '@huggingface/transformers',
   'onnxruntime-web',
   '@mlc-ai/web-llm',

@@ -12,6 +12,14 @@ export interface CorpusOpenOptions extends CorpusOptions {
   readonly vectors?: 'wait' | 'background' | undefined
 }
 
+export interface ClientLoadOptions extends LoadOptions {
+  /**
+   * Instructions that the chat model reads now, where its engine can keep what it has read: a run that begins with the same text then
+   * answers sooner.
+   */
+  readonly prime?: string | undefined
+}
+
 /** The models that can be used here. */
 export interface ModelsApi {
   /** All recommended and configured models: state, bytes, where they run, and why one is refused. */
@@ -20,6 +28,9 @@ export interface ModelsApi {
   use(task: ModelTask, id: string, options?: LoadOptions): Promise<void>
   /** Unloads a model and deletes its files from this device. */
   delete(id: string): Promise<void>
+  /** Keeps a model's files: they are never evicted to make room, and do not count against `storage.budgetBytes`. */
+  pin(id: string): Promise<void>
+  unpin(id: string): Promise<void>
 }
 
 export type StorageKind = 'answers' | 'embeddings' | 'corpora' | 'sessions' | 'models'
@@ -65,7 +76,7 @@ export interface Core {
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
   readonly storage: StorageApi
-  load(options?: LoadOptions): Promise<LadderReport>
+  load(options?: ClientLoadOptions): Promise<LadderReport>
   availability(): Promise<Availability>
   health(): Promise<Health>
   close(): Promise<void>

@@ -47,9 +47,15 @@ export interface ModelsOptions {
   readonly remote: () => Promise<HttpEngine>
   /** Embedding models are asked about where they run. */
   readonly inspectEmbedder: (id: string, signal?: AbortSignal) => Promise<ModelInspection>
+  /** Makes room for a download that was agreed to. */
+  readonly reserve: (id: string, bytes: number) => Promise<void>
 }
 
-export function composeModels({ settings, sources, onWarning, remote, inspectEmbedder }: ModelsOptions): Models {
+/** A smaller download that finds no room goes on in memory. */
+const RESERVED_FROM_BYTES = 16_777_216
+
+export function composeModels(options: ModelsOptions): Models {
+  const { settings, sources, onWarning, remote, inspectEmbedder, reserve } = options
   const host = createWorkerHost<LlmApi>({
     name: 'alcove-llm',
     open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
@@ -64,7 +70,17 @@ export function composeModels({ settings, sources, onWarning, remote, inspectEmb
   }
   const getConsent = () => {
     const { maxDownloadBytes, confirmDownload } = settings
-    consent ??= device().then(({ saveData }) => createConsent({ maxDownloadBytes, confirmDownload, saveData }))
+    consent ??= device().then(({ saveData }) => {
+      const own = createConsent({ maxDownloadBytes, confirmDownload, saveData })
+      return {
+        ...own,
+        async check(request) {
+          await own.check(request)
+          if (request.bytes !== undefined && request.bytes >= RESERVED_FROM_BYTES)
+            await reserve(request.id, request.bytes)
+        },
+      }
+    })
     return consent
   }
   const answerCache = (limits: NonNullable<Settings['cache']>) => {
@@ -118,6 +134,11 @@ export function composeModels({ settings, sources, onWarning, remote, inspectEmb
     device,
     create,
     inspect,
+    isFetching: async (id) => {
+      if (isOnPage(id)) return false
+      const { isFetching, weightFolder } = await import('./engines/weights/kept-weights.js')
+      return isFetching(sources.cacheName, weightFolder(createModelSpec(id, sources)))
+    },
     async remove(id) {
       if (!isOnPage(id)) await removeModel(host, createModelSpec(id, sources))
     },

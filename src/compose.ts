@@ -1,16 +1,17 @@
-import type { Core, Health, StorageApi } from './client.js'
+import type { ClientLoadOptions, Core, Health } from './client.js'
 import { composeDocuments, type Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
+import type { Storage } from './compose-storage.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
 import type { HttpEngine } from './engines/http/http.js'
 import type { AlcoveError } from './protocol/error.js'
-import type { LoadOptions, ModelTask } from './protocol/model.js'
+import type { Message } from './protocol/message.js'
+import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
+import { iterate } from './runtime/stream.js'
 import type { Settings } from './settings.js'
-import { requestPersistence, storageEstimate } from './store/quota.js'
+import { requestPersistence } from './store/quota.js'
 
-/** Names of the caches that engines keep files in besides ours. */
-const ENGINE_CACHES = ['webllm/model', 'webllm/config', 'webllm/wasm']
 const MAX_WARNINGS = 20
 
 /** Wires the pieces of a client together. Nothing is started yet. */
@@ -24,6 +25,7 @@ export async function compose(settings: Settings): Promise<Core> {
     baseUrl: settings.modelBaseUrl,
     allowRemote: settings.allowRemoteModels,
     hubUrl: 'https://huggingface.co/',
+    mirrors: settings.modelMirrors,
     cacheName: `${settings.storageName}-models`,
   }
   if (settings.persist) void requestPersistence()
@@ -40,21 +42,32 @@ export async function compose(settings: Settings): Promise<Core> {
     onWarning,
     remote,
     inspectEmbedder: (id, signal) => documents.inspect(id, signal),
+    reserve: async (id, bytes) => (await storage()).reserve(id, bytes),
   })
   const documents: Documents = composeDocuments({ settings, sources, onWarning, remote, consent: models.consent })
+
+  let opened: Promise<Storage> | undefined
+  /** What only few pages use is fetched with its first use. */
+  const storage = (): Promise<Storage> => {
+    opened ??= import('./compose-storage.js').then(({ composeStorage }) =>
+      composeStorage({ settings, sources, models, documents }),
+    )
+    return opened
+  }
 
   const chosen = (): LadderReport['chosen'] => ({
     ...models.registry.report().chosen,
     embedding: documents.embedder?.loaded ? documents.embedder.id : null,
   })
 
-  async function load({ signal, onProgress }: LoadOptions = {}): Promise<LadderReport> {
+  async function load({ signal, onProgress, prime }: ClientLoadOptions = {}): Promise<LadderReport> {
     const options = { signal, onProgress }
     const embedding = documents.loadEmbedder(options)
     embedding.catch(() => {})
     for (const task of ['chat', 'documents', 'tools'] as const)
       await (await models.registry.resolve(task, options)).load(options)
     await embedding
+    if (prime) await primeModel(await models.registry.resolve('chat', options), prime, signal)
     const refused = [...models.registry.report().refused, ...documents.refused]
     return { chosen: chosen(), device: await models.device(), refused }
   }
@@ -69,14 +82,23 @@ export async function compose(settings: Settings): Promise<Core> {
     openCorpus: documents.open,
     corpora: { list: () => documents.corpora.list(), delete: (name) => documents.corpora.delete(name) },
     models: {
-      list: () => models.registry.list(documents.embedder),
+      async list() {
+        const rows = await models.registry.list(documents.embedder)
+        const stored = await (await storage()).describe(rows.map(({ id }) => id))
+        return rows.map((row) => ({ ...row, ...stored.get(row.id) }))
+      },
+      pin: async (id) => (await storage()).setPinned(id, true),
+      unpin: async (id) => (await storage()).setPinned(id, false),
       use,
       async delete(id) {
         await documents.dropEmbedder(id)
         await models.registry.delete(id)
       },
     },
-    storage: composeStorage(models, documents, sources.cacheName),
+    storage: {
+      usage: async () => (await storage()).api.usage(),
+      clear: async (kind) => (await storage()).api.clear(kind),
+    },
     load,
     availability: () => models.registry.availability('chat'),
     async health(): Promise<Health> {
@@ -98,50 +120,13 @@ export async function compose(settings: Settings): Promise<Core> {
   }
 }
 
-function composeStorage(models: Models, documents: Documents, cacheName: string): StorageApi {
-  return {
-    async usage() {
-      const [answers, retrieval, modelBytes, estimate] = await Promise.all([
-        models.answerUsage(),
-        documents.corpora.usage(),
-        cachedBytes([cacheName, ...ENGINE_CACHES]),
-        storageEstimate(),
-      ])
-      const kinds = {
-        answers,
-        embeddings: retrieval.embeddings.bytes,
-        corpora: retrieval.corpora.bytes,
-        sessions: 0,
-        models: modelBytes,
-      }
-      const total = Object.values(kinds).reduce((sum, bytes) => sum + bytes, 0)
-      return { ...kinds, total, quotaBytes: estimate.quotaBytes, persistent: retrieval.isPersistent }
-    },
-    async clear(kind) {
-      if (kind === 'answers') await models.clearAnswers()
-      else if (kind === 'corpora' || kind === 'embeddings') await documents.corpora.clear(kind)
-      else if (kind === 'models') {
-        if (documents.embedder?.loaded) await documents.dropEmbedder(documents.embedder.id)
-        await models.registry.dispose()
-        await Promise.all([cacheName, ...ENGINE_CACHES].map((name) => globalThis.caches?.delete(name)))
-      }
-    },
-  }
-}
-
-/** Bytes of what Cache API caches hold, by the lengths that their answers name. */
-async function cachedBytes(names: readonly string[]): Promise<number> {
-  let total = 0
-  try {
-    for (const name of names) {
-      if (!(await caches.has(name))) continue
-      const cache = await caches.open(name)
-      for (const request of await cache.keys()) {
-        total += Number((await cache.match(request))?.headers.get('content-length') ?? 0)
-      }
-    }
-  } catch {
-    // No Cache API here, or it is blocked: then nothing is kept in it.
-  }
-  return total
+/** Lets a model read instructions, by an answer of one token. */
+async function primeModel(model: ChatModel, prime: string, signal: AbortSignal | undefined): Promise<void> {
+  if (!model.capabilities.prefixReuse) return
+  const messages: readonly Message[] = [
+    { role: 'system', content: prime },
+    { role: 'user', content: '' },
+  ]
+  const parts = iterate(model.stream({ messages, sampling: { temperature: 0, maxTokens: 1 } }, { signal }))
+  while (!(await parts.next()).done);
 }

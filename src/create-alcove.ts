@@ -1,11 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Agent, type AgentOptions, createAgent } from './agents/agent.js'
-import type { Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
+import type { ClientLoadOptions, Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { Availability } from './engines/choice/model-registry.js'
 import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError } from './protocol/error.js'
-import type { ChatModel, LoadOptions } from './protocol/model.js'
+import type { ChatModel } from './protocol/model.js'
 import { type AlcoveOptions, readSettings } from './settings.js'
 
 /** Options of `alcove.agent`: as for `createAgent`, with the client's model where none is named. */
@@ -24,7 +24,7 @@ export interface Alcove {
   readonly models: ModelsApi
   readonly storage: StorageApi
   /** Makes the models ready now rather than at the first run, and says what was chosen and refused. */
-  load(options?: LoadOptions): Promise<LadderReport>
+  load(options?: ClientLoadOptions): Promise<LadderReport>
   /** Whether a question could be answered by the configured chat model, without loading anything. */
   availability(): Promise<Availability>
   /** What lives, and why not. Starts nothing. */
@@ -72,6 +72,8 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
       list: async () => (await open()).models.list(),
       use: async (task, id, load) => (await open()).models.use(task, id, load),
       delete: async (id) => (await open()).models.delete(id),
+      pin: async (id) => (await open()).models.pin(id),
+      unpin: async (id) => (await open()).models.unpin(id),
     },
     storage: {
       usage: async () => (await open()).storage.usage(),

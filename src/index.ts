@@ -17,6 +17,7 @@ export type {
 export type { AgentRun } from './agents/run.js'
 export type { RunState } from './agents/run-state.js'
 export type {
+  ClientLoadOptions,
   CorpusOpenOptions,
   Health,
   ModelsApi,

@@ -17,6 +17,11 @@ export interface CacheOptions {
 export interface StorageOptions {
   /** Prefix of the databases: clients of one name share what they keep. @default 'alcove' */
   readonly name?: string | undefined
+  /**
+   * What may be kept in bytes; over it, answers, embeddings and at last models are evicted. Models in use or pinned, and documents, do
+   * not count. @default 2_000_000_000
+   */
+  readonly budgetBytes?: number | undefined
   /** Ask the browser not to evict what is kept. @default false */
   readonly persist?: boolean | undefined
 }
@@ -37,6 +42,8 @@ export interface AlcoveOptions {
   readonly confirmDownload?: ((model: DownloadRequest) => Promise<boolean> | boolean) | undefined
   /** Where self-hosted weights are, tried before the hub: `<modelBaseUrl><repo>/<file>`. @default '/models/' */
   readonly modelBaseUrl?: string | URL | undefined
+  /** Mirrors of the hub, in its layout, asked in order after `modelBaseUrl` and before the hub. @default none */
+  readonly modelMirrors?: readonly (string | URL)[] | undefined
   /** `false`: no model file is asked of any origin but `modelBaseUrl`'s. @default true */
   readonly allowRemoteModels?: boolean | undefined
   /** Where the worker files are. @default beside the script that was loaded */
@@ -55,9 +62,11 @@ export interface Settings {
   readonly maxDownloadBytes: number
   readonly confirmDownload: AlcoveOptions['confirmDownload']
   readonly modelBaseUrl: string | undefined
+  readonly modelMirrors: readonly string[]
   readonly allowRemoteModels: boolean
   readonly workerBaseUrl: string | undefined
   readonly storageName: string
+  readonly budgetBytes: number
   readonly persist: boolean
   /** Checked with the first use of a remote model. It may hold a key, so it is never shown. */
   readonly http: HttpOptions | undefined
@@ -116,9 +125,11 @@ export function readSettings(options: AlcoveOptions): Settings {
     maxDownloadBytes: readAmount('maxDownloadBytes', options.maxDownloadBytes, 200_000_000),
     confirmDownload: options.confirmDownload,
     modelBaseUrl: readFolderUrl('modelBaseUrl', options.modelBaseUrl ?? (globalThis.location && '/models/')),
+    modelMirrors: (options.modelMirrors ?? []).flatMap((url) => readFolderUrl('modelMirrors', url) ?? []),
     allowRemoteModels: options.allowRemoteModels ?? true,
     workerBaseUrl: readFolderUrl('workerBaseUrl', options.workerBaseUrl),
     storageName,
+    budgetBytes: readAmount('storage.budgetBytes', storage?.budgetBytes, 2_000_000_000),
     persist: storage?.persist ?? false,
     http: options.http,
     cache:

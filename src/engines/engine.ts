@@ -7,6 +7,8 @@ export interface FileFacts {
   readonly bytes?: number | undefined
   /** Lower-case hexadecimal. */
   readonly sha256?: string | undefined
+  /** Hashes of its pieces, each `bytes` long but the last: a broken one is fetched again by itself. */
+  readonly pieces?: { readonly bytes: number; readonly sha256: readonly string[] } | undefined
 }
 
 /** A model as the page describes it to its worker: structured-cloneable. */
@@ -19,11 +21,13 @@ export interface ModelSpec {
   readonly allowRemote: boolean
   /** The hub: `<hubUrl><repo>/resolve/<revision>/<file>`. */
   readonly hubUrl: string
+  /** Other addresses of the hub's layout, tried before it. */
+  readonly mirrors?: readonly string[] | undefined
   /** The repo on the hub, where that is not the one in the id. Self-hosted files are always under the id's own repo. */
   readonly hubRepo?: string | undefined
   /** The hub has no such model: only `baseUrl` is asked, wherever that is. @default false */
   readonly selfHostedOnly?: boolean | undefined
-  /** Name of the Cache API cache that keeps the files. */
+  /** Name of the folder, and of the Cache API cache, that keep the files. */
   readonly cacheName: string
   /** Most tokens of prompt and answer together, where the catalogue knows. */
   readonly contextTokens?: number | undefined

@@ -22,6 +22,27 @@ export async function storageEstimate(): Promise<StorageEstimate> {
   }
 }
 
+const PROBE = '.alcove-room'
+
+/**
+ * Whether so many bytes can be stored, tried with an empty file of that length: browsers do not tell the true quota, so that pages cannot
+ * recognise private windows by it. Undefined where that cannot be tried.
+ */
+export async function hasRoomFor(bytes: number): Promise<boolean | undefined> {
+  let root: FileSystemDirectoryHandle | undefined
+  try {
+    root = await storageManager()?.getDirectory?.()
+    const writable = await (await root?.getFileHandle(PROBE, { create: true }))?.createWritable()
+    await writable?.truncate(bytes)
+    await writable?.abort()
+    return writable && true
+  } catch (error) {
+    return (error as { name?: unknown } | null)?.name === 'QuotaExceededError' ? false : undefined
+  } finally {
+    await root?.removeEntry(PROBE).catch(() => {})
+  }
+}
+
 /** Asks the browser to keep the data; true when it does. A browser may ask the person. Page only; false in a worker. */
 export async function requestPersistence(): Promise<boolean> {
   try {

@@ -23,6 +23,12 @@ export interface ModelListing {
   readonly state: Availability
   /** Bytes that are still to be downloaded; 0 when all is here, undefined where nobody tells. */
   readonly bytes: number | undefined
+  /** Bytes of it that are kept on this device. */
+  readonly storedBytes?: number | undefined
+  /** Its last use, in milliseconds since the epoch, to the hour. */
+  readonly usedAt?: number | undefined
+  /** Its files are never evicted. */
+  readonly pinned?: boolean | undefined
   /** Memory it takes when loaded, in bytes. */
   readonly memoryBytes: number | undefined
   /** `remote`: on a server that the page's author configured. `browser`: it is the browser's own. */
@@ -46,6 +52,8 @@ export interface ModelRegistryOptions {
   readonly create: (id: string) => Promise<ChatModel>
   /** What using an id would take. */
   readonly inspect: (id: string, signal?: AbortSignal) => Promise<ModelInspection>
+  /** Whether files of an id are being fetched now, by whomever. */
+  readonly isFetching?: ((id: string) => Promise<boolean>) | undefined
   /** Deletes the files of an id from this device. */
   readonly remove: (id: string) => Promise<void>
 }
@@ -192,8 +200,9 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
       const { code, message, hint, retryable } = toAlcoveError(error, 'model-not-found')
       return { state: 'unavailable', error: { code, message, hint, retryable } }
     })
+    const isFetching = found.state === 'downloadable' && (loading.has(id) || (await options.isFetching?.(id)))
     return {
-      state: loading.has(id) ? 'downloading' : found.state,
+      state: isFetching || loading.has(id) ? 'downloading' : found.state,
       bytes: found.bytes ?? entry?.downloadBytes,
       runsOn: found.device ?? runsOn,
       ...(found.error && { refused: { code: found.error.code, reason: found.error.message } }),

@@ -39,6 +39,8 @@ export interface ModelSources {
   readonly baseUrl: string | undefined
   readonly allowRemote: boolean
   readonly hubUrl: string
+  /** Other addresses of the hub's layout, tried before it. */
+  readonly mirrors?: readonly string[] | undefined
   readonly cacheName: string
 }
 

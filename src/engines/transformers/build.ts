@@ -67,7 +67,14 @@ async function measure(
     dtype,
     files,
     bytes: sum(heads),
-    missingBytes: sum(heads.filter((head) => !head?.stored)),
+    missingBytes: sum(
+      heads
+        .filter((head) => !head?.stored)
+        .map(
+          (head) =>
+            head && { ...head, bytes: head.bytes === undefined ? undefined : head.bytes - (head.keptBytes ?? 0) },
+        ),
+    ),
     stored: heads.every((head) => head?.stored),
   }
 }

@@ -161,7 +161,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
       } catch (error) {
         const failure = translateEngineError(error, 'model-load-failed', `loading '${this.id}' failed`)
         // A kept file that cannot be read would fail for ever: the next try fetches the files again.
-        if (isFileBroken(failure)) await createWeightLoader(this.#spec).remove()
+        if (isFileBroken(failure)) await createWeightLoader(this.#spec).repair()
         throw failure
       } finally {
         forget()

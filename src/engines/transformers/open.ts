@@ -62,7 +62,7 @@ export async function openModel(
   } catch (error) {
     const failure = translateEngineError(error, 'model-load-failed', `loading '${spec.id}' failed`)
     // A kept file that cannot be read would fail for ever: the next try fetches the files again.
-    if (isFileBroken(failure)) await loader.remove()
+    if (isFileBroken(failure)) await loader.repair()
     throw failure
   }
 }

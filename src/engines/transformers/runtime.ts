@@ -192,6 +192,7 @@ function createOpener({ loader, signal, meter }: LibraryLoadOptions): (file: str
     let told = 0
     return loader.open(file, {
       signal,
+      onNotice: (message) => meter?.say(message),
       onProgress(loaded, total) {
         told += 1
         meter?.update(file, loaded, total, told > 1 || loaded !== total)

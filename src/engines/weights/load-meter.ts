@@ -5,6 +5,8 @@ import { type Clock, systemClock } from '../../runtime/clock.js'
 export interface LoadMeter {
   /** A file has so many of its bytes. `fromNetwork` false: it was kept, which says nothing about the connection. */
   update(file: string, loaded: number, total: number | undefined, fromNetwork: boolean): void
+  /** Reports the current part with another message. */
+  say(message: string): void
   /** The current part, with another message. */
   part(message: string): StatusPart
 }
@@ -72,6 +74,7 @@ export function createLoadMeter(
       reportedAt = now
       report(part())
     },
+    say: (message) => report(part(message)),
     part,
   }
 }

@@ -1,204 +1,352 @@
-import { AlcoveError } from '../../protocol/error.js'
-import { abortError } from '../../runtime/abort.js'
+import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
+import { abortError, onAbort } from '../../runtime/abort.js'
 import type { Clock } from '../../runtime/clock.js'
+import type { FileFacts } from '../engine.js'
+import { pieceCount, pieceLength } from './file-store.js'
+import type { Draft } from './weight-draft.js'
+import { isSameFile, type RequestContext, readAnswer, request, skip, type WeightSource } from './weight-request.js'
 
-/** A place that may have the file. */
-export interface WeightSource {
-  readonly name: 'base' | 'hub'
-  readonly url: string
-}
-
-export interface DownloadContext {
-  readonly fetch: typeof fetch
+export interface TransferContext extends RequestContext {
   readonly clock: Clock
-  readonly signal: AbortSignal
+  readonly facts: FileFacts | undefined
   /** Bytes so far, and in all where known. */
   report(progress: { readonly loaded: number; readonly total: number | undefined }): void
-  /** When set, only this origin may be asked. */
-  readonly onlyOrigin: string | undefined
+  /** Something that a person may want to know, such as that a transfer begins again. */
+  say(message: string): void
 }
 
-/** How often a broken transfer is taken up again before giving up. */
+/** What a killed worker loses at most. */
+export const PIECE_BYTES = 4_194_304
+
+/** How often in a row a transfer is taken up again in vain before giving up: where nobody answers, and where the answer breaks off. */
 const MAX_RESUMES = 4
+const MAX_BREAKS = 2
+const MAX_ATTEMPTS = 200
 const FIRST_PAUSE_MS = 500
-/** Chunks are gathered to this size before they become a Blob, which browsers may move out of memory. */
-const BLOB_PART_BYTES = 8_388_608
+/** How long to wait for a network that the browser says is away. */
+const OFFLINE_PAUSE_MS = 60_000
+/** A larger file that finds no room is not fetched into memory instead. */
+const MAX_UNKEPT_BYTES = 16_777_216
+/** A connection that gives nothing for so long is taken for dead. */
+const STALL_MS = 30_000
+/** How often a file may change, or a piece be wrong, before its source is given up. */
+const MAX_RESTARTS = 3
 
 /** Whether a page was served instead of a file: single-page hosts answer every path with their index page. */
 const looksLikeHtml = (head: Uint8Array) => /^\s*<(?:!doctype|html)/i.test(new TextDecoder().decode(head.slice(0, 64)))
 
-/** Whether the answer's length header counts the bytes that we read. */
-const lengthOf = (response: Response): number | undefined => {
-  const header = response.headers.get('content-length')
-  if (header === null || response.headers.get('content-encoding')) return undefined
-  const bytes = Number(header)
-  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined
-}
-
 /**
- * Asks a source.
- * @returns undefined when the source does not have it
- * @throws AlcoveError `network`, `http-status`, `download-refused` or `aborted`
- */
-export async function request(
-  source: WeightSource,
-  init: { readonly method?: string; readonly headers?: Record<string, string> },
-  context: Pick<DownloadContext, 'fetch' | 'signal' | 'onlyOrigin'>,
-): Promise<Response | undefined> {
-  const { fetch, signal, onlyOrigin } = context
-  if (onlyOrigin !== undefined && new URL(source.url).origin !== onlyOrigin) throw refuse(source.url, onlyOrigin)
-  let response: Response
-  try {
-    // 'manual' lets no request leave before it was looked at where only the own origin is allowed.
-    response = await fetch(source.url, { ...init, signal, redirect: onlyOrigin ? 'manual' : 'follow' })
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal)
-    throw new AlcoveError('network', `could not reach ${source.url}: ${String(error)}`, { cause: error })
-  }
-  if (onlyOrigin !== undefined && (response.type === 'opaqueredirect' || isElsewhere(response, onlyOrigin))) {
-    throw refuse(response.url || source.url, onlyOrigin, 'redirects')
-  }
-  if (response.ok) return (response.headers.get('content-type') ?? '').includes('text/html') ? skip(response) : response
-  if ([401, 403, 404, 410].includes(response.status)) return skip(response)
-  await skip(response)
-  throw new AlcoveError('http-status', `${source.url} answered ${response.status}`, {
-    details: { status: response.status, url: source.url },
-    retryable: [408, 429].includes(response.status) || response.status >= 500,
-  })
-}
-
-async function skip(response: Response): Promise<undefined> {
-  await response.body?.cancel().catch(() => {})
-  return undefined
-}
-
-const isElsewhere = (response: Response, origin: string) =>
-  response.redirected && response.url !== '' && new URL(response.url).origin !== origin
-
-function refuse(url: string, origin: string, verb = 'is'): AlcoveError {
-  return new AlcoveError('download-refused', `only ${origin} may be asked, but ${url} ${verb} elsewhere`, {
-    hint: 'Serve the model files from the page’s own origin, or allow remote models.',
-    details: { url },
-  })
-}
-
-/**
- * Fetches a whole file from one source. A transfer that breaks off is taken up where it stopped.
- * @returns undefined when the source does not have it
+ * Fetches what a draft lacks from one source, in as few requests as there are gaps. A transfer that breaks off is taken up where it
+ * stopped; a file that has changed, or whose server gives no parts, begins again.
+ * @returns the length of the file; undefined when the source does not have it
  * @throws AlcoveError `network`, `http-status`, `integrity-failed`, `download-refused` or `aborted`
  */
-export async function download(source: WeightSource, context: DownloadContext): Promise<Blob | undefined> {
-  const first = await request(source, {}, context)
-  if (!first) return undefined
-  const body = createBody()
-  const total = lengthOf(first)
-  let response: Response = first
-  for (let attempt = 0; ; attempt++) {
-    const before = body.bytes
-    const broken = await readInto(body, response, total, context)
-    if (body.isHtml && !source.url.endsWith('.html')) return undefined
-    if (!broken && (total === undefined || body.bytes >= total)) return body.finish()
-    const cause = broken?.error
-    if (total === undefined) {
-      throw new AlcoveError('network', `the transfer of ${source.url} broke off: ${String(cause)}`, { cause })
-    }
-    // A server that answers but never gives more has a short file: that is no matter of the connection.
-    if (attempt >= MAX_RESUMES || (attempt > 0 && body.bytes === before))
-      throw shortFile(source, body.bytes, total, cause)
-    await context.clock.sleep(FIRST_PAUSE_MS * 2 ** attempt, context.signal)
-    response = await resume(source, body, total, context)
+export async function transfer(
+  source: WeightSource,
+  draft: Draft,
+  context: TransferContext,
+): Promise<number | undefined> {
+  return new Transfer(source, draft, context).run()
+}
+
+/** What became of one request. */
+type Outcome =
+  | { readonly kind: 'absent' | 'restart' | 'again' | 'end' }
+  | { readonly kind: 'broken'; readonly error: unknown; readonly isUnreachable: boolean }
+
+class Transfer {
+  readonly #source: WeightSource
+  readonly #draft: Draft
+  readonly #context: TransferContext
+  readonly #pieceBytes: number
+  /** The piece that is being filled. */
+  #buffer: Uint8Array
+  #filled = 0
+  #index = 0
+  /** Most bytes that were here at once: less is no progress. */
+  #most = 0
+  #restarts = 0
+  #hasGiven = false
+  /** The last piece was not what the manifest says. */
+  #isBroken = false
+
+  constructor(source: WeightSource, draft: Draft, context: TransferContext) {
+    this.#source = source
+    this.#draft = draft
+    this.#context = context
+    this.#pieceBytes = context.facts?.pieces?.bytes ?? draft.head?.pieceBytes ?? PIECE_BYTES
+    this.#buffer = new Uint8Array(Math.min(this.#pieceBytes, context.facts?.bytes ?? this.#pieceBytes))
+    this.#most = draft.bytes
   }
-}
 
-async function resume(source: WeightSource, body: Body, total: number, context: DownloadContext): Promise<Response> {
-  const response = await request(source, { headers: { range: `bytes=${body.bytes}-` } }, context)
-  if (!response) throw shortFile(source, body.bytes, total, undefined)
-  const isRest = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${body.bytes}-`)
-  if (!isRest) body.clear()
-  return response
-}
+  async run(): Promise<number | undefined> {
+    let inVain = 0
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (this.#isWhole()) return this.#draft.head?.bytes
+      const outcome = await this.#fetchGap()
+      if (outcome.kind === 'absent') return undefined
+      if (outcome.kind === 'end' && this.#draft.head?.bytes === undefined) return this.#endUnknown()
+      if (outcome.kind === 'restart' && ++this.#restarts > MAX_RESTARTS) throw this.#changing()
+      if (outcome.kind !== 'broken' && outcome.kind !== 'end') continue
+      if (this.#isWhole()) continue
+      const error = outcome.kind === 'broken' ? outcome.error : undefined
+      const isProgress = this.#loaded > this.#most
+      this.#most = Math.max(this.#most, this.#loaded)
+      inVain = isProgress ? 0 : inVain + 1
+      const isUnreachable = outcome.kind === 'broken' && outcome.isUnreachable
+      // A server that ends its answer but never gives more has a short file: that is no matter of the connection.
+      const most = isUnreachable ? MAX_RESUMES : outcome.kind === 'broken' ? MAX_BREAKS : 0
+      if (inVain > most) throw this.#failure(error, isUnreachable)
+      if (!(outcome.kind === 'end' && isProgress)) await this.#pause(inVain)
+    }
+    throw this.#failure(undefined, false)
+  }
 
-function shortFile(source: WeightSource, got: number, total: number, cause: unknown): AlcoveError {
-  return new AlcoveError('integrity-failed', `expected ${total} bytes from ${source.url}, got ${got}`, {
-    cause,
-    details: { url: source.url, expectedBytes: total, bytes: got },
-  })
-}
+  get #loaded(): number {
+    return this.#draft.bytes + this.#filled
+  }
 
-/** @returns undefined at the end of the body, or what broke the transfer */
-async function readInto(
-  body: Body,
-  response: Response,
-  total: number | undefined,
-  { signal, report }: DownloadContext,
-): Promise<{ readonly error: unknown } | undefined> {
-  const reader = response.body?.getReader()
-  if (!reader) return undefined
-  const onAbort = () => void reader.cancel().catch(() => {})
-  signal.addEventListener('abort', onAbort)
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (signal.aborted) throw abortError(signal)
-      if (done) return undefined
-      body.push(value)
-      if (body.isHtml) {
-        onAbort()
-        return undefined
+  #isWhole(): boolean {
+    const { head } = this.#draft
+    return head?.bytes !== undefined && this.#gap(head.bytes) === undefined
+  }
+
+  /** The first run of missing pieces, by index; `to` is behind its last. */
+  #gap(bytes: number): { readonly from: number; readonly to: number } | undefined {
+    const { head } = this.#draft
+    if (!head) return { from: 0, to: 0 }
+    const count = pieceCount(head, bytes)
+    let from = 0
+    while (from < count && this.#draft.has(from)) from++
+    if (from >= count) return undefined
+    let to = from + 1
+    while (to < count && !this.#draft.has(to)) to++
+    return { from, to }
+  }
+
+  async #fetchGap(): Promise<Outcome> {
+    const { head } = this.#draft
+    const gap = head?.bytes === undefined ? undefined : this.#gap(head.bytes)
+    if (gap === undefined) this.#filled = 0
+    else if (gap.from !== this.#index) this.#filled = 0
+    this.#index = gap?.from ?? 0
+    const from = this.#index * this.#pieceBytes + this.#filled
+    const end = gap && head?.bytes !== undefined ? Math.min(head.bytes, gap.to * this.#pieceBytes) : undefined
+    let response: Response | undefined
+    try {
+      response = await this.#ask(from, end)
+    } catch (error) {
+      return this.#refused(error, from)
+    }
+    if (!response) {
+      if (this.#hasGiven) throw this.#failure(undefined, false)
+      return { kind: 'absent' }
+    }
+    return this.#take(response, from)
+  }
+
+  #ask(from: number, end: number | undefined): Promise<Response | undefined> {
+    const total = this.#draft.head?.bytes
+    const isAll = from === 0 && (end === undefined || end === total)
+    const last = end === undefined || end === total ? '' : String(end - 1)
+    return request(this.#source, isAll ? {} : { headers: { range: `bytes=${from}-${last}` } }, this.#context)
+  }
+
+  /** A first request that fails is the source's failure; a later one is as a broken connection. */
+  async #refused(error: unknown, from: number): Promise<Outcome> {
+    if (isAlcoveError(error, 'http-status') && error.details?.status === 416 && from > 0) return this.#restart()
+    const isPassing = isAlcoveError(error, 'network') || (isAlcoveError(error, 'http-status') && error.retryable)
+    if (!isPassing || !this.#hasGiven) throw error
+    return { kind: 'broken', error, isUnreachable: true }
+  }
+
+  /** Reads an answer into the draft, if it goes on with what is there. */
+  async #take(response: Response, from: number): Promise<Outcome> {
+    const { start, head } = readAnswer(response, this.#source, from, this.#pieceBytes)
+    const known = this.#draft.head
+    const { bytes, sha256 } = this.#context.facts ?? {}
+    if (bytes !== undefined && head.bytes !== undefined && head.bytes !== bytes) {
+      await skip(response)
+      throw this.#wrong('the length', bytes, head.bytes)
+    }
+    const isRest = start === from && known?.bytes !== undefined && isSameFile(known, head, sha256 !== undefined)
+    if (from > 0 && !isRest) {
+      this.#context.say(
+        start === from
+          ? 'A model file has changed on its server, so it is fetched anew'
+          : `${new URL(this.#source.url).host} gives no parts of files, so a transfer that broke off begins again`,
+      )
+    }
+    // A part of another file, or one that says nothing of the whole.
+    if (!isRest && response.status === 206 && (from > 0 || head.bytes === undefined)) {
+      await skip(response)
+      return this.#restart()
+    }
+    if (!isRest) {
+      this.#filled = 0
+      this.#index = 0
+      await this.#draft.begin({ ...head, bytes: head.bytes ?? bytes })
+      await this.#checkRoom(response)
+    }
+    return this.#read(response)
+  }
+
+  async #checkRoom(response: Response): Promise<void> {
+    const { head, error } = this.#draft
+    if (error?.code !== 'quota-exceeded' || (head?.bytes ?? 0) <= MAX_UNKEPT_BYTES) return
+    await skip(response)
+    throw new AlcoveError('quota-exceeded', `there is no room for the ${head?.bytes} bytes of ${this.#source.url}`, {
+      cause: error,
+      details: { bytes: head?.bytes, url: this.#source.url },
+    })
+  }
+
+  async #restart(): Promise<Outcome> {
+    this.#filled = 0
+    this.#index = 0
+    const { head } = this.#draft
+    if (head) await this.#draft.begin({ ...head, bytes: undefined })
+    return { kind: 'restart' }
+  }
+
+  async #read(response: Response): Promise<Outcome> {
+    const { signal } = this.#context
+    const reader = response.body?.getReader()
+    if (!reader) return { kind: 'end' }
+    const cancel = () => void reader.cancel().catch(() => {})
+    const forget = onAbort(signal, cancel)
+    try {
+      for (;;) {
+        const chunk = await this.#nextChunk(reader)
+        if (signal.aborted) throw abortError(signal)
+        if (chunk === undefined) return { kind: 'end' }
+        const isFirst = this.#index === 0 && this.#filled === 0
+        if (isFirst && !this.#source.url.endsWith('.html') && looksLikeHtml(chunk)) {
+          cancel()
+          return { kind: 'absent' }
+        }
+        if (!(await this.#store(chunk))) {
+          cancel()
+          return { kind: this.#isBroken ? 'again' : 'end' }
+        }
       }
-      report({ loaded: body.bytes, total })
+    } catch (error) {
+      if (signal.aborted) throw abortError(signal)
+      if (isAlcoveError(error, 'integrity-failed')) throw error
+      cancel()
+      return { kind: 'broken', error, isUnreachable: false }
+    } finally {
+      forget()
     }
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal)
-    return { error }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
-}
 
-/** The bytes so far. */
-interface Body {
-  readonly bytes: number
-  readonly isHtml: boolean
-  push(chunk: Uint8Array): void
-  clear(): void
-  finish(): Blob
-}
-
-function createBody(): Body {
-  let parts: Blob[] = []
-  let pending: Uint8Array<ArrayBuffer>[] = []
-  let pendingBytes = 0
-  let bytes = 0
-  let isHtml = false
-  const settle = () => {
-    if (pendingBytes > 0) parts.push(new Blob(pending))
-    pending = []
-    pendingBytes = 0
+  async #nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
+    let stop: () => void = () => {}
+    const stalled = new Promise<never>((_, reject) => {
+      stop = this.#context.clock.setTimer(STALL_MS, () =>
+        reject(new AlcoveError('network', `${this.#source.url} gave nothing for ${STALL_MS / 1_000} s`)),
+      )
+    })
+    try {
+      const { done, value } = await Promise.race([reader.read(), stalled])
+      return done ? undefined : value
+    } finally {
+      stop()
+    }
   }
-  return {
-    get bytes() {
-      return bytes
-    },
-    get isHtml() {
-      return isHtml
-    },
-    push(chunk) {
-      if (bytes === 0) isHtml = looksLikeHtml(chunk)
-      pending.push(chunk as Uint8Array<ArrayBuffer>)
-      pendingBytes += chunk.byteLength
-      bytes += chunk.byteLength
-      if (pendingBytes >= BLOB_PART_BYTES) settle()
-    },
-    clear() {
-      parts = []
-      pending = []
-      pendingBytes = 0
-      bytes = 0
-    },
-    finish() {
-      settle()
-      return new Blob(parts)
-    },
+
+  /** False when no more is wanted of this answer. */
+  async #store(chunk: Uint8Array): Promise<boolean> {
+    this.#hasGiven = true
+    for (let at = 0; at < chunk.byteLength; ) {
+      const { head } = this.#draft
+      const wanted = head ? pieceLength(head, this.#index) : this.#pieceBytes
+      if (wanted === 0 || this.#draft.has(this.#index)) return false
+      const part = chunk.subarray(at, at + wanted - this.#filled)
+      this.#grow(this.#filled + part.byteLength)
+      this.#buffer.set(part, this.#filled)
+      this.#filled += part.byteLength
+      at += part.byteLength
+      if (this.#filled === wanted && !(await this.#settle())) return false
+    }
+    this.#context.report({ loaded: this.#loaded, total: this.#draft.head?.bytes })
+    return true
+  }
+
+  #grow(bytes: number): void {
+    if (bytes <= this.#buffer.byteLength) return
+    const larger = new Uint8Array(this.#pieceBytes)
+    larger.set(this.#buffer.subarray(0, this.#filled))
+    this.#buffer = larger
+  }
+
+  /** Keeps the piece. One that is not what the manifest says is fetched again by itself. */
+  async #settle(): Promise<boolean> {
+    const isRight = await this.#draft.put(this.#index, this.#buffer.subarray(0, this.#filled))
+    this.#filled = 0
+    this.#isBroken = !isRight
+    if (isRight) {
+      this.#index++
+      return true
+    }
+    if (++this.#restarts > MAX_RESTARTS) {
+      throw this.#wrong(
+        'the SHA-256',
+        this.#context.facts?.pieces?.sha256[this.#index],
+        `another in piece ${this.#index}`,
+      )
+    }
+    this.#context.say('A piece of a model file was broken, so it is fetched again')
+    return false
+  }
+
+  /** The end of an answer that did not tell its length. */
+  async #endUnknown(): Promise<number> {
+    const bytes = this.#loaded
+    if (this.#filled > 0 && !(await this.#settle())) throw this.#failure(undefined, false)
+    return bytes
+  }
+
+  async #pause(inVain: number): Promise<void> {
+    const { clock, signal } = this.#context
+    const isOffline = globalThis.navigator?.onLine === false
+    const ms = isOffline ? OFFLINE_PAUSE_MS : FIRST_PAUSE_MS * 2 ** inVain
+    if (isOffline) this.#context.say('The network is away: the download goes on when it is back')
+    const stop = new AbortController()
+    const wake = () => stop.abort()
+    globalThis.addEventListener?.('online', wake, { once: true })
+    const forget = onAbort(signal, wake)
+    try {
+      await clock.sleep(ms, stop.signal).catch(() => {})
+      if (signal.aborted) throw abortError(signal)
+    } finally {
+      forget()
+      globalThis.removeEventListener?.('online', wake)
+    }
+  }
+
+  #wrong(what: string, expected: unknown, got: unknown): AlcoveError {
+    const { url } = this.#source
+    return new AlcoveError('integrity-failed', `expected ${what} ${expected} of ${url}, got ${got}`, {
+      details: { url, expected, got },
+    })
+  }
+
+  #changing(): AlcoveError {
+    return new AlcoveError('integrity-failed', `${this.#source.url} changes while it is fetched`, {
+      details: { url: this.#source.url },
+    })
+  }
+
+  #failure(cause: unknown, isUnreachable: boolean): AlcoveError {
+    const { url } = this.#source
+    const total = this.#draft.head?.bytes
+    if (total === undefined || isUnreachable) {
+      return new AlcoveError('network', `the transfer of ${url} broke off: ${String(cause)}`, { cause })
+    }
+    return new AlcoveError('integrity-failed', `expected ${total} bytes from ${url}, got ${this.#loaded}`, {
+      cause,
+      details: { url, expectedBytes: total, bytes: this.#loaded },
+    })
   }
 }

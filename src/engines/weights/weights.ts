@@ -1,26 +1,43 @@
-import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
+import { AlcoveError, type AlcoveErrorCode, isAlcoveError } from '../../protocol/error.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import { sha256Hex } from '../../text/hash.js'
 import { type FileFacts, type ModelSpec, parseModelId } from '../engine.js'
-import { type DownloadContext, download, request, type WeightSource } from './weight-download.js'
-import { type KeepResult, openWeightStore, type WeightStore } from './weight-store.js'
+import type { FileStore, KeptFile } from './file-store.js'
+import { weightFolder, weightLockName, weightPath } from './kept-weights.js'
+import { openFileStores, type StorageAccess } from './open-stores.js'
+import { PIECE_BYTES, type TransferContext, transfer } from './weight-download.js'
+import { type Draft, openDraft } from './weight-draft.js'
+import { type LockQueue, waitForLock } from './weight-lock.js'
+import { request, type WeightSource } from './weight-request.js'
 
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Bytes so far, and in all where known. A kept file reports once. */
   readonly onProgress?: ((loaded: number, total?: number) => void) | undefined
+  /** What a person may want to know, such as that a transfer begins again. */
+  readonly onNotice?: ((message: string) => void) | undefined
+}
+
+/** What is known of a file without its bytes. */
+export interface FileState {
+  readonly bytes?: number | undefined
+  /** All of it is kept here. */
+  readonly stored: boolean
+  /** Bytes of a part that is kept here, from a download that was broken off. */
+  readonly keptBytes?: number | undefined
 }
 
 /** The one way by which engines come to model files. */
 export interface WeightLoader {
   /**
-   * Opens a file: the kept copy, else from the self-hosted address, else from the hub where that is allowed and the
-   * self-hosted address has nothing of this model yet. Each answer has `Content-Length`; header `x-alcove-stored` says
-   * whether the file is now kept. Calls at the same time share one download, also across loaders. A file is kept only
-   * when it is whole and as expected.
-   * @throws AlcoveError `model-not-found`, `integrity-failed`, `network`, `http-status`, `download-refused`, `aborted`
+   * Opens a file: the kept copy, else from the self-hosted address, else from mirrors and the hub where that is allowed and the
+   * self-hosted address has nothing of this model yet. It is kept piece by piece as it comes, so that a load that was broken off
+   * in any way goes on from there. Each answer has `Content-Length`; header `x-alcove-stored` says whether the file is now kept.
+   * Calls at the same time share one download, also across loaders and tabs. A file is given out only when it is whole and as expected.
+   * @throws AlcoveError `model-not-found`, `integrity-failed`, `network`, `http-status`, `download-refused`, `aborted`,
+   *   `quota-exceeded` for a large file that there is no room for, before it is fetched
    */
   open(file: string, options?: OpenOptions): Promise<Response>
   /**
@@ -31,94 +48,84 @@ export interface WeightLoader {
   head(
     file: string,
     options?: { readonly signal?: AbortSignal | undefined; readonly keptOnly?: boolean | undefined },
-  ): Promise<{ readonly bytes?: number | undefined; readonly stored: boolean } | undefined>
-  /** Bytes of this model that are kept here. */
+  ): Promise<FileState | undefined>
+  /** Bytes of this model that are kept here, parts of files included. */
   storedBytes(): Promise<number>
+  /**
+   * Looks at every byte that is kept of this model and forgets the pieces that have changed since they were fetched; where none
+   * has, the files themselves are wrong and all are forgotten. The next `open` fetches what is missing.
+   */
+  repair(): Promise<void>
   /** Forgets the kept files of this model. */
   remove(): Promise<void>
 }
 
-export interface WeightLoaderOptions {
+export interface WeightLoaderOptions extends StorageAccess {
   /** @default the global fetch */
   readonly fetch?: typeof fetch | undefined
-  /** @default the global Cache API, where there is one; `null`: keep nothing */
-  readonly caches?: CacheStorage | null | undefined
   /** The page's own origin. @default that of this thread */
   readonly origin?: string | undefined
   /** @default the system's */
   readonly clock?: Clock | undefined
+  /** One holder at a time in all tabs. @default the Web Locks of this thread, where there are any; `null`: none */
+  readonly locks?: LockQueue | null | undefined
   /** Told once for each file that could not be kept (quota, blocked storage). The file is used all the same. */
   readonly onNotStored?: ((file: string, error: AlcoveError) => void) | undefined
 }
 
 interface Download {
   readonly file: Blob
-  readonly source: WeightSource['name']
-  readonly kept: KeepResult
+  readonly source: string
+  readonly error: AlcoveError | undefined
 }
-interface Progress {
-  readonly loaded: number
-  readonly total: number | undefined
-}
+type Progress = { readonly loaded: number; readonly total: number | undefined } | { readonly notice: string }
 type Downloads = Map<string, SharedTask<Download, Progress>>
 
-/** The largest file whose hash is checked: WebCrypto cannot hash a stream, so the whole must be in memory. */
-const MAX_HASHED_BYTES = 268_435_456
 const FILE_NAME = /^[\w][\w.+-]*(?:\/[\w][\w.+-]*)*$/
 
-/** Files that a model may do without. That the hub has none is remembered, so that a kept model starts without a network. */
-const OPTIONAL_FILE = /^(?:generation_config\.json|chat_template\.jinja)$/
-const ABSENT_HEADER = 'x-alcove-absent-since'
+/** Files that a model may do without. That a source has none is remembered, so that a kept model starts without a network. */
+const OPTIONAL_FILE = /^(?:generation_config\.json|chat_template\.jinja|preprocessor_config\.json)$/
+/** For the hub, and for a self-hosted address, whose owner may be at work on it. */
 const ABSENT_MS = 7 * 86_400_000
+const ABSENT_AT_HOME_MS = 3_600_000
+/** A use is noted at most this often. */
+const NOTE_USE_MS = 3_600_000
 
 /** Downloads under way, by the fetch that does them and by kept address. */
 const running = new WeakMap<typeof fetch, Downloads>()
 
 /** A loader for the files of one model. */
 export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions = {}): WeightLoader {
-  const { repo } = parseModelId(spec.id)
   const fetchFile = options.fetch ?? globalThis.fetch
-  const store = openWeightStore(spec.cacheName, options.caches === null ? undefined : (options.caches ?? ownCaches()))
+  const clock = options.clock ?? systemClock
+  const stores = openFileStores(spec.cacheName, { ...options, now: clock.wallTime })
+  const locks = options.locks === null ? undefined : (options.locks ?? globalThis.navigator?.locks)
   const context = {
     fetch: fetchFile,
-    clock: options.clock ?? systemClock,
+    clock,
     onlyOrigin: spec.allowRemote ? undefined : (options.origin ?? globalThis.origin ?? ''),
   }
-  const hubFolder = `${spec.hubUrl}${spec.hubRepo ?? repo}/resolve/${encodeURIComponent(spec.revision ?? 'main')}/`
   const downloads: Downloads = running.get(fetchFile) ?? new Map()
   running.set(fetchFile, downloads)
-  // A model comes from one place: once the self-hosted address had a file of it, the hub is not asked for the others.
-  let baseHasModel = false
+  const places = createPlaces(spec)
+  const factsOf = (file: string): FileFacts | undefined => spec.files?.[file]
 
-  const sourcesOf = (file: string): WeightSource[] => {
-    if (!FILE_NAME.test(file)) throw new AlcoveError('invalid-argument', `expected a plain file path, got '${file}'`)
-    const sources: WeightSource[] = []
-    if (spec.baseUrl !== undefined) sources.push({ name: 'base', url: `${spec.baseUrl}${repo}/${file}` })
-    if (spec.allowRemote && !spec.selfHostedOnly && !baseHasModel) {
-      sources.push({ name: 'hub', url: `${hubFolder}${file}` })
+  const findKept = (file: string) => findWhole(stores, places.keyOf(file), factsOf(file), clock.wallTime())
+
+  /** @throws AlcoveError `model-not-found` for a file that is known to be nowhere */
+  const openKept = async (file: string): Promise<{ readonly blob: Blob; readonly kept: KeptFile } | undefined> => {
+    const found = await findKept(file)
+    if (found === 'absent') throw new AlcoveError('model-not-found', `the model has no file '${file}'`)
+    const blob = found && (await found.store.blob(found.kept))
+    if (!found || blob?.size !== found.kept.completeBytes) return undefined
+    if (clock.wallTime() - found.kept.usedAt > NOTE_USE_MS) {
+      await found.store.note(places.keyOf(file), { usedAt: clock.wallTime() })
     }
-    return sources
+    return { blob: blob as Blob, kept: found.kept }
   }
 
-  const noteSource = (name: string | null) => {
-    if (name === 'base') baseHasModel = true
-  }
-
-  const openKept = async (key: string, facts: FileFacts | undefined): Promise<Response | undefined> => {
-    const kept = await store.match(key)
-    if (!kept) return undefined
-    const absentSince = kept.headers.get(ABSENT_HEADER)
-    if (absentSince !== null) {
-      if (context.clock.wallTime() - Number(absentSince) > ABSENT_MS) return undefined
-      throw new AlcoveError('model-not-found', `the model has no file '${key}'`)
-    }
-    const bytes = Number(kept.headers.get('content-length'))
-    if (facts?.bytes === undefined || facts.bytes === bytes) return kept
-    await store.delete(key)
-    return undefined
-  }
-
-  const shareDownload = (key: string, file: string, facts: FileFacts | undefined): SharedTask<Download, Progress> => {
+  const shareDownload = (file: string): SharedTask<Download, Progress> => {
+    const key = places.keyOf(file)
     const name = [spec.cacheName, spec.baseUrl, key].join(' ')
     const present = downloads.get(name)
     if (present) return present
@@ -126,8 +133,23 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
       if (downloads.get(name) === task) downloads.delete(name)
     }
     const task = createSharedTask<Download, Progress>(async ({ signal, report }) => {
+      const share: TransferContext = {
+        ...context,
+        facts: factsOf(file),
+        signal,
+        report,
+        say: (notice) => report({ notice }),
+      }
       try {
-        return await fetchAndKeep({ file, key, facts, store, sources: sourcesOf(file) }, { ...context, signal, report })
+        return await waitForLock(
+          weightLockName(spec.cacheName, key),
+          { locks, clock, signal, onWait: () => reportOther(stores, key, report) },
+          async (hasWaited) => {
+            const other = hasWaited ? await openKept(file) : undefined
+            if (other) return { file: other.blob, source: other.kept.head.source, error: undefined }
+            return fetchAndKeep({ file, key, stores, sources: places.sourcesOf(file) }, share)
+          },
+        )
       } finally {
         forget()
       }
@@ -137,96 +159,181 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
   }
 
   return {
-    async open(file, { signal, onProgress } = {}) {
-      sourcesOf(file)
-      const key = `${hubFolder}${file}`
-      const facts = spec.files?.[file]
-      const kept = await openKept(key, facts)
+    async open(file, { signal, onProgress, onNotice } = {}) {
+      places.sourcesOf(file)
+      const found = await openKept(file)
       throwIfAborted(signal)
-      if (kept) {
-        noteSource(kept.headers.get('x-alcove-source'))
-        const bytes = Number(kept.headers.get('content-length'))
-        onProgress?.(bytes, bytes)
-        return kept
+      if (found) {
+        places.note(found.kept.head.source)
+        onProgress?.(found.blob.size, found.blob.size)
+        return answerOf(found.blob, found.kept.head.source, true)
       }
-      const result = await shareDownload(key, file, facts).join({
+      const result = await shareDownload(file).join({
         signal,
-        ...(onProgress && { onProgress: ({ loaded, total }: Progress) => onProgress(loaded, total ?? facts?.bytes) }),
+        onProgress(progress) {
+          if ('notice' in progress) onNotice?.(progress.notice)
+          else onProgress?.(progress.loaded, progress.total ?? factsOf(file)?.bytes)
+        },
       })
-      noteSource(result.source)
-      if (!result.kept.stored) options.onNotStored?.(file, result.kept.error)
-      return new Response(result.file, { headers: headersOf(result.file, result.source, result.kept.stored) })
+      places.note(result.source)
+      if (result.error) options.onNotStored?.(file, result.error)
+      return answerOf(result.file, result.source, !result.error)
     },
 
     async head(file, { signal = new AbortController().signal, keptOnly = false } = {}) {
-      const kept = await openKept(`${hubFolder}${file}`, spec.files?.[file])
-      if (kept) {
-        noteSource(kept.headers.get('x-alcove-source'))
-        return { bytes: Number(kept.headers.get('content-length')), stored: true }
+      const found = await findKept(file)
+      if (found === 'absent') return undefined
+      if (found) {
+        places.note(found.kept.head.source)
+        return { bytes: found.kept.completeBytes, stored: true }
       }
       if (keptOnly) return undefined
-      const found = await firstOf(sourcesOf(file), (source) => headSource(source, { ...context, signal }))
-      if (!found) return undefined
-      noteSource(found.source.name)
-      return { bytes: spec.files?.[file]?.bytes ?? found.value.bytes, stored: false }
+      const asked = await firstOf(places.sourcesOf(file), (source) => headSource(source, { ...context, signal }))
+      if (!asked) return undefined
+      places.note(asked.source.name)
+      const parts = await Promise.all(stores.map((store) => store.find(places.keyOf(file))))
+      const keptBytes = Math.max(0, ...parts.map((part) => part?.keptBytes ?? 0))
+      return { bytes: factsOf(file)?.bytes ?? asked.value.bytes, stored: false, ...(keptBytes > 0 && { keptBytes }) }
     },
 
     async storedBytes() {
-      const urls = await store.list(hubFolder)
-      const kept = await Promise.all(urls.map((url) => store.match(url)))
-      return kept.reduce((sum, response) => sum + Number(response?.headers.get('content-length') ?? 0), 0)
+      const kept = await Promise.all(stores.map((store) => store.list(places.folder)))
+      return kept.flat().reduce((sum, { keptBytes }) => sum + keptBytes, 0)
+    },
+
+    async repair() {
+      let isMended = false
+      for (const store of stores) {
+        for (const kept of await store.list(places.folder)) isMended = (await dropBroken(store, kept)) || isMended
+      }
+      if (!isMended) await this.remove()
     },
 
     async remove() {
-      for (const url of await store.list(hubFolder)) await store.delete(url)
+      for (const store of stores) {
+        for (const { head } of await store.list(places.folder)) await store.drop(head.key)
+      }
     },
   }
 }
 
-/** The Cache API of this thread; reading the property alone throws in some sandboxed frames. */
-function ownCaches(): CacheStorage | undefined {
-  try {
-    return globalThis.caches
-  } catch {
-    return undefined
+/** Where the files of a model may be. */
+interface Places {
+  /** What all keys of this model begin with. */
+  readonly folder: string
+  keyOf(file: string): string
+  /** In the order in which they are asked. */
+  sourcesOf(file: string): readonly WeightSource[]
+  /** A source had a file of the model. */
+  note(source: string | null): void
+}
+
+function createPlaces(spec: ModelSpec): Places {
+  const { repo } = parseModelId(spec.id)
+  const path = weightPath(spec)
+  const folder = weightFolder(spec)
+  // A model comes from one place: once the self-hosted address had a file of it, the hub is not asked for the others.
+  let baseHasModel = false
+  return {
+    folder,
+    keyOf: (file) => `${folder}${file}`,
+    sourcesOf(file) {
+      if (!FILE_NAME.test(file)) throw new AlcoveError('invalid-argument', `expected a plain file path, got '${file}'`)
+      const base: WeightSource[] =
+        spec.baseUrl === undefined ? [] : [{ name: 'base', url: `${spec.baseUrl}${repo}/${file}` }]
+      if (!spec.allowRemote || spec.selfHostedOnly || baseHasModel) return base
+      const mirrors = (spec.mirrors ?? []).map((url): WeightSource => ({ name: 'mirror', url: `${url}${path}${file}` }))
+      return [...base, ...mirrors, { name: 'hub', url: `${folder}${file}` }]
+    },
+    note(source) {
+      if (source === 'base') baseHasModel = true
+    },
   }
 }
 
-const headersOf = (file: Blob, source: string, stored: boolean) => ({
-  'content-type': 'application/octet-stream',
-  'content-length': String(file.size),
-  'x-alcove-source': source,
-  'x-alcove-stored': String(stored),
-})
+/** A whole file that is kept and is of the expected length, or the knowledge that there is none. */
+async function findWhole(
+  stores: readonly FileStore[],
+  key: string,
+  facts: FileFacts | undefined,
+  now: number,
+): Promise<{ readonly store: FileStore; readonly kept: KeptFile } | 'absent' | undefined> {
+  for (const store of stores) {
+    const kept = await store.find(key)
+    if (!kept) continue
+    if (kept.absentSince !== undefined) {
+      const isFresh = now - kept.absentSince <= (kept.head.source === 'base' ? ABSENT_AT_HOME_MS : ABSENT_MS)
+      if (isFresh) return 'absent'
+      await store.drop(key)
+    } else if (kept.completeBytes !== undefined) {
+      if (facts?.bytes === undefined || facts.bytes === kept.completeBytes) return { store, kept }
+      await store.drop(key)
+    }
+  }
+  return undefined
+}
+
+const answerOf = (file: Blob, source: string, stored: boolean) =>
+  new Response(file, {
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-length': String(file.size),
+      'x-alcove-source': source,
+      'x-alcove-stored': String(stored),
+    },
+  })
+
+/** Bytes that another tab has fetched of a file. */
+async function reportOther(stores: readonly FileStore[], key: string, report: (progress: Progress) => void) {
+  for (const store of stores) {
+    const kept = await store.find(key)
+    if (kept) return report({ loaded: kept.keptBytes, total: kept.head.bytes })
+  }
+}
 
 interface FetchTask {
   readonly file: string
   readonly key: string
-  readonly facts: FileFacts | undefined
-  readonly store: WeightStore
+  readonly stores: readonly FileStore[]
   readonly sources: readonly WeightSource[]
 }
 
-async function fetchAndKeep(task: FetchTask, context: DownloadContext): Promise<Download> {
-  const found = await firstOf(task.sources, async (source) => {
-    const blob = await download(source, context)
-    if (blob) await checkFile(blob, source, task.facts)
-    return blob
-  })
-  if (!found) {
-    if (OPTIONAL_FILE.test(task.file) && task.sources.some(({ name }) => name === 'hub')) {
-      await task.store.put(task.key, new Blob(), { [ABSENT_HEADER]: String(context.clock.wallTime()) })
-    }
-    const tried = task.sources.map((source) => source.url).join(' and ') || 'nowhere'
-    throw new AlcoveError('model-not-found', `expected the model file '${task.file}', but it is not at ${tried}`, {
-      hint: 'Check the model id, and that the file is served there (not an index page).',
-      details: { file: task.file, tried: task.sources.map((source) => source.url) },
-    })
+async function fetchAndKeep(task: FetchTask, context: TransferContext): Promise<Download> {
+  const draft = await openDraft({ key: task.key, stores: task.stores, facts: context.facts })
+  try {
+    const found = await firstOf(task.sources, (source) => fetchFrom(source, draft, context))
+    if (found) return { file: found.value, source: found.source.name, error: draft.error }
+  } finally {
+    await draft.close()
+    // What was begun and has nothing yet is no part to go on from.
+    if (draft.bytes === 0) for (const store of task.stores) await store.drop(task.key)
   }
-  const { name } = found.source
-  const kept = await task.store.put(task.key, found.value, headersOf(found.value, name, true))
-  return { file: found.value, source: name, kept }
+  const tried = task.sources.map((source) => source.url)
+  if (OPTIONAL_FILE.test(task.file)) await noteAbsent(task, context.clock.wallTime())
+  throw new AlcoveError(
+    'model-not-found',
+    `expected the model file '${task.file}', but it is not at ${tried.join(' and ') || 'nowhere'}`,
+    {
+      hint: 'Check the model id, and that the file is served there (not an index page).',
+      details: { file: task.file, tried },
+    },
+  )
 }
+
+async function fetchFrom(source: WeightSource, draft: Draft, context: TransferContext): Promise<Blob | undefined> {
+  const bytes = await transfer(source, draft, context)
+  return bytes === undefined ? undefined : draft.finish(bytes, context.signal)
+}
+
+async function noteAbsent({ key, stores, sources }: FetchTask, now: number): Promise<void> {
+  const source = sources.at(-1)
+  if (!source) return
+  const head = { key, url: source.url, source: source.name, bytes: 0, pieceBytes: PIECE_BYTES }
+  for (const store of stores) if (await store.note(key, { absentSince: now, head })) return
+}
+
+/** What no other source would mend. */
+const FINAL: readonly AlcoveErrorCode[] = ['aborted', 'timeout', 'quota-exceeded']
 
 /**
  * The first source that has the file. A source that fails is skipped when a later one has it; when none has, the first
@@ -242,7 +349,7 @@ async function firstOf<T>(
       const value = await ask(source)
       if (value !== undefined) return { source, value }
     } catch (error) {
-      if (isAlcoveError(error, 'aborted') || isAlcoveError(error, 'timeout')) throw error
+      if (isAlcoveError(error) && FINAL.includes(error.code)) throw error
       failure ??= { error }
     }
   }
@@ -252,13 +359,13 @@ async function firstOf<T>(
 
 async function headSource(
   source: WeightSource,
-  context: Pick<DownloadContext, 'fetch' | 'signal' | 'onlyOrigin'>,
+  context: Pick<TransferContext, 'fetch' | 'signal' | 'onlyOrigin'>,
 ): Promise<{ readonly bytes?: number | undefined } | undefined> {
   let response: Response | undefined
   try {
     response = await request(source, { method: 'HEAD' }, context)
   } catch (error) {
-    const { status } = isAlcoveError(error, 'http-status') ? error.details : {}
+    const { status } = isAlcoveError(error, 'http-status') ? (error.details ?? {}) : {}
     if (status !== 405 && status !== 501) throw error
     response = await request(source, { headers: { range: 'bytes=0-0' } }, context)
     await response?.body?.cancel().catch(() => {})
@@ -269,15 +376,14 @@ async function headSource(
   return { bytes: Number.isSafeInteger(bytes) && !response.headers.get('content-encoding') ? bytes : undefined }
 }
 
-/** @throws AlcoveError `integrity-failed` when the file is not the expected one */
-async function checkFile(file: Blob, source: WeightSource, facts: FileFacts | undefined): Promise<void> {
-  const fail = (what: string, expected: unknown, got: unknown) => {
-    throw new AlcoveError('integrity-failed', `expected ${what} ${expected} of ${source.url}, got ${got}`, {
-      details: { url: source.url, expected, got },
-    })
+/** Forgets the pieces of a file whose bytes are not those that were fetched. @returns whether there were any */
+async function dropBroken(store: FileStore, kept: KeptFile): Promise<boolean> {
+  const broken: number[] = []
+  for (const [index, sha256] of kept.pieces) {
+    const piece = await store.piece(kept, index)
+    const bytes = await piece?.arrayBuffer().catch(() => undefined)
+    if (!bytes || (await sha256Hex(new Uint8Array(bytes))) !== sha256) broken.push(index)
   }
-  if (facts?.bytes !== undefined && facts.bytes !== file.size) fail('the length', facts.bytes, file.size)
-  if (facts?.sha256 === undefined || file.size > MAX_HASHED_BYTES) return
-  const hash = await sha256Hex(new Uint8Array(await file.arrayBuffer()))
-  if (hash !== facts.sha256.toLowerCase()) fail('the SHA-256', facts.sha256, hash)
+  if (broken.length > 0) await store.drop(kept.head.key, broken)
+  return broken.length > 0
 }

@@ -80,7 +80,7 @@ async function inspect(
     if (missing >= 0) throw notFound(spec, filesOf(spec)[missing] as string)
     const wanted = files.filter((file) => !file?.stored)
     if (wanted.length === 0) return { state: 'available', bytes: 0, device: 'wasm' }
-    const sizes = wanted.map((file) => file?.bytes)
+    const sizes = wanted.map((file) => file?.bytes && file.bytes - (file.keptBytes ?? 0))
     const bytes = sizes.every((size) => size !== undefined) ? sizes.reduce((sum, size) => sum + size, 0) : undefined
     return { state: 'downloadable', bytes, device: 'wasm' }
   } catch (error) {
@@ -143,6 +143,7 @@ async function open(
     const response = await loader.open(file, {
       signal,
       onProgress: (loaded, total) => meter.update(file, loaded, total, true),
+      onNotice: (message) => meter.say(message),
     })
     blobs.push(new File([await response.blob()], file.split('/').at(-1) ?? file))
   }
@@ -152,7 +153,7 @@ async function open(
   try {
     return await start(spec, wasmUrl, blobs, facts, signal)
   } catch (error) {
-    if (isAlcoveError(error, 'integrity-failed')) await loader.remove()
+    if (isAlcoveError(error, 'integrity-failed')) await loader.repair()
     throw error
   }
 }

@@ -15,6 +15,7 @@ function loader(files: Record<string, number>): WeightLoader {
     },
     storedBytes: async () => 0,
     remove: async () => {},
+    repair: async () => {},
   }
 }
 
@@ -52,6 +53,18 @@ describe('findBuild', () => {
     const files = { 'onnx/model_q4.onnx': -1, 'onnx/model_q4.onnx_data': 10, 'onnx/model_q4.onnx_data_1': 100 }
     expect(await find(files, {}, config)).toMatchObject({ bytes: 111, missingBytes: 110, stored: false })
     expect(await find({ 'onnx/model_q4.onnx': -5 })).toMatchObject({ bytes: 5, missingBytes: 0, stored: true })
+  })
+
+  it('leaves out what an earlier load has fetched of a file', async () => {
+    const { head, ...rest } = loader({ 'onnx/model_q4.onnx': 100 })
+    const part: WeightLoader = {
+      ...rest,
+      async head(file, options) {
+        const found = await head(file, options)
+        return found && { ...found, keptBytes: 60 }
+      },
+    }
+    expect(await find({}, { loader: part })).toMatchObject({ bytes: 100, missingBytes: 40, stored: false })
   })
 
   it('knows the parts of a model that also sees', async () => {

@@ -1,0 +1,80 @@
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** The test's own server seen over a connection that is slow, and that can be taken away. */
+export interface SlowServer {
+  readonly url: string
+  /** Bytes a second of each answer under `/models/`. */
+  bytesPerSecond: number
+  /** While true, connections are cut and new ones refused. */
+  isDown: boolean
+  /** What was asked for under `/models/`. */
+  readonly asked: { readonly path: string; readonly range: string | undefined; readonly method: string }[]
+  /** Bytes of files that were given out under `/models/`. */
+  sent: number
+  close(): Promise<void>
+}
+
+const STEP_BYTES = 65_536
+
+export async function startSlowServer(home: string): Promise<SlowServer> {
+  const open = new Set<ServerResponse>()
+  let isDown = false
+
+  async function forward(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (isDown) return void response.destroy()
+    const path = new URL(incoming.url ?? '/', home)
+    const isModel = path.pathname.startsWith('/models/')
+    const { host: _, ...headers } = incoming.headers
+    if (isModel) slow.asked.push({ path: path.pathname, range: headers.range, method: incoming.method ?? '' })
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      request(path, { method: incoming.method ?? 'GET', headers }, resolve)
+        .on('error', reject)
+        .end()
+    })
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    open.add(response)
+    const closed = new Promise<void>((resolve) => {
+      response.on('close', () => {
+        open.delete(response)
+        resolve()
+      })
+    })
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.byteLength; at += STEP_BYTES) {
+        const part = chunk.subarray(at, at + STEP_BYTES)
+        if (response.destroyed) return void answer.destroy()
+        if (isModel) {
+          slow.sent += part.byteLength
+          await pause((part.byteLength / slow.bytesPerSecond) * 1_000)
+        }
+        if (!response.write(part))
+          await Promise.race([new Promise((resolve) => response.once('drain', resolve)), closed])
+      }
+    }
+    response.end()
+  }
+
+  const server = createServer((incoming, response) => void forward(incoming, response).catch(() => response.destroy()))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const slow: SlowServer = {
+    url: `http://localhost:${(server.address() as AddressInfo).port}/`,
+    bytesPerSecond: 100_000_000,
+    asked: [],
+    sent: 0,
+    get isDown() {
+      return isDown
+    },
+    set isDown(value) {
+      isDown = value
+      if (value) for (const response of open) response.destroy()
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+  return slow
+}
