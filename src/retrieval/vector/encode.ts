@@ -30,6 +30,8 @@ export interface RowEncoder {
   encode(vectors: Float32Array, from: number, count: number, lengths: Float64Array, firstLength: number): number
   /** Brings stored codes and scales into rows, likewise. */
   load(codes: Int8Array, scales: Float32Array, first: number, count: number): number
+  /** Copies the rows that were made last to `codes` and `scales`, as rows from `first` on. */
+  unload(count: number, codes: Int8Array, scales: Float32Array, first: number): void
 }
 
 /** @param base where its memory begins, a multiple of 16 */
@@ -46,7 +48,7 @@ export function createRowEncoder(kernels: VectorKernels, dimensions: number, bas
     pitch,
     encode(vectors, from, count, lengths, firstLength) {
       const floats = new Float32Array(kernels.buffer, 0, rows / 4)
-      // The places between the vectors and their padding are never written, so they stay zero.
+      if (stride !== dimensions) floats.fill(0, base / 4, base / 4 + count * stride)
       for (let row = 0; row < count; row += stride === dimensions ? count : 1) {
         const size = stride === dimensions ? count * dimensions : dimensions
         const start = from + row * dimensions
@@ -62,12 +64,21 @@ export function createRowEncoder(kernels: VectorKernels, dimensions: number, bas
     load(codes, scales, first, count) {
       const bytes = new Int8Array(kernels.buffer, 0, end)
       const words = new Float32Array(kernels.buffer, 0, end / 4)
-      for (let row = 0, at = rows; row < count; row++, at += pitch) {
-        const start = (first + row) * dimensions
-        for (let k = 0; k < dimensions; k++) bytes[at + k] = codes[start + k] as number
+      bytes.set(codes.subarray(first * dimensions, (first + count) * dimensions), base)
+      for (let row = 0, at = rows, from = base; row < count; row++, at += pitch, from += dimensions) {
+        bytes.copyWithin(at, from, from + dimensions)
         words[(at + stride) / 4] = scales[first + row] as number
       }
       return rows
+    },
+    unload(count, codes, scales, first) {
+      const bytes = new Int8Array(kernels.buffer, 0, end)
+      const words = new Float32Array(kernels.buffer, 0, end / 4)
+      for (let row = 0, at = rows, to = base; row < count; row++, at += pitch, to += dimensions) {
+        bytes.copyWithin(to, at, at + dimensions)
+        scales[first + row] = words[(at + stride) / 4] as number
+      }
+      codes.set(bytes.subarray(base, base + count * dimensions), first * dimensions)
     },
   }
 }
@@ -86,7 +97,8 @@ export function lengthOf(vectors: Float32Array, at: number, dimensions: number):
   let odd = 0
   const whole = at + dimensions - (dimensions % 2)
   for (let k = at; k < whole; k += 2) {
-    const [first, second] = [vectors[k] as number, vectors[k + 1] as number]
+    const first = vectors[k] as number
+    const second = vectors[k + 1] as number
     even += first * first
     odd += second * second
   }
@@ -114,16 +126,10 @@ export function encodeRows(vectors: Float32Array, dimensions: number): EncodedVe
   const encoder = createRowEncoder(kernels, dimensions, 0)
   const codes = new Int8Array(vectors.length)
   const scales = new Float32Array(count)
-  const bytes = new Int8Array(kernels.buffer)
-  const words = new Float32Array(kernels.buffer, 0, encoder.end / 4)
   for (let first = 0; first < count; first += encoder.capacity) {
     const rows = Math.min(encoder.capacity, count - first)
-    const address = encoder.encode(vectors, first * dimensions, rows, lengths, first)
-    for (let row = 0, at = address; row < rows; row++, at += encoder.pitch) {
-      const to = (first + row) * dimensions
-      for (let k = 0; k < dimensions; k++) codes[to + k] = bytes[at + k] as number
-      scales[first + row] = words[(at + encoder.pitch - 4) / 4] as number
-    }
+    encoder.encode(vectors, first * dimensions, rows, lengths, first)
+    encoder.unload(rows, codes, scales, first)
   }
   return { codes, scales }
 }

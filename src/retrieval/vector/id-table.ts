@@ -1,9 +1,13 @@
 /** Marks a place where nothing is. */
 const empty = 0xffff_ffff
 
+/** Of the places, at most this share is taken. */
+const mostTaken = 0.75
+const growth = 1.125
+
 /**
- * Where each id is: a hash table of rows with open addressing, which asks for the id of a row where that is kept. Four bytes a place; at
- * most three places of five are taken.
+ * Where each id is: a hash table of rows with open addressing, which asks for the id of a row where that is kept. Four bytes a place. It grows
+ * in small steps, as a large index has little memory to spare.
  */
 export class IdTable {
   /** The id of a row. */
@@ -31,10 +35,9 @@ export class IdTable {
 
   /** Makes room for this many ids. */
   reserve(count: number): void {
-    let capacity = this.#rows.length
-    while (count > capacity * 0.6) capacity *= 2
-    if (capacity === this.#rows.length) return
     const before = this.#rows
+    if (count <= before.length * mostTaken) return
+    const capacity = Math.ceil(Math.max(count / mostTaken, before.length * growth))
     this.#rows = new Uint32Array(capacity).fill(empty)
     for (const row of before) if (row !== empty) this.#rows[this.#find(this.#idOf(row))] = row
   }
@@ -56,11 +59,10 @@ export class IdTable {
     let hole = this.#find(id)
     if (this.#rows[hole] === empty) return
     this.#size--
-    const mask = this.#rows.length - 1
     // Those behind it move up where that is on their way, so that no search stops at the hole (Knuth 6.4, algorithm R).
-    for (let at = (hole + 1) & mask; this.#rows[at] !== empty; at = (at + 1) & mask) {
+    for (let at = this.#after(hole); this.#rows[at] !== empty; at = this.#after(at)) {
       const home = this.#homeOf(this.#idOf(this.#rows[at] as number))
-      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      if (this.#distance(home, at) < this.#distance(hole, at)) continue
       this.#rows[hole] = this.#rows[at] as number
       hole = at
     }
@@ -74,17 +76,25 @@ export class IdTable {
 
   #homeOf(id: number): number {
     const mixed = Math.imul(id ^ (id >>> 16), 0x9e3779b1)
-    return (mixed ^ (mixed >>> 15)) & (this.#rows.length - 1)
+    return Math.floor(((mixed ^ (mixed >>> 15)) >>> 0) * (this.#rows.length / 2 ** 32))
+  }
+
+  #after(place: number): number {
+    return place + 1 === this.#rows.length ? 0 : place + 1
+  }
+
+  /** Steps from one place on to another. */
+  #distance(from: number, to: number): number {
+    return to >= from ? to - from : to - from + this.#rows.length
   }
 
   /** The place of an id, or the empty one where it would go. */
   #find(id: number): number {
-    const mask = this.#rows.length - 1
     let at = this.#homeOf(id)
     for (;;) {
       const row = this.#rows[at] as number
       if (row === empty || this.#idOf(row) === id) return at
-      at = (at + 1) & mask
+      at = this.#after(at)
     }
   }
 }

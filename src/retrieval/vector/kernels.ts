@@ -43,7 +43,7 @@ export interface VectorKernels {
 
 const pageBytes = 65_536
 /** Memory grows by an eighth, and by no more than this: a large index has little to spare. */
-const largestStepBytes = 4 * 1024 * 1024
+const largestStepBytes = 1024 * 1024
 
 /** WebAssembly where it has SIMD and the page's policy lets it run, plain loops everywhere else. */
 export function createKernels(): VectorKernels {
@@ -70,16 +70,19 @@ export function createSimdKernels(): VectorKernels | undefined {
   const memory = new WebAssembly.Memory({ initial: 1 })
   const instance = new WebAssembly.Instance(compiled.module, { env: { memory } })
   const { scan, nearest, encode } = instance.exports as unknown as Pick<VectorKernels, 'scan' | 'nearest' | 'encode'>
+  // Kept, as asking the memory for it takes as long as scanning a hundred rows.
+  let buffer = memory.buffer as ArrayBuffer
   return {
     kind: 'simd',
     get buffer() {
-      return memory.buffer as ArrayBuffer
+      return buffer
     },
     reserve(bytes) {
-      const missing = bytes - memory.buffer.byteLength
+      const missing = bytes - buffer.byteLength
       if (missing <= 0) return
-      const step = Math.min(memory.buffer.byteLength / 8, largestStepBytes)
+      const step = Math.min(buffer.byteLength / 8, largestStepBytes)
       guardMemory(bytes, () => memory.grow(Math.ceil(Math.max(missing, step) / pageBytes)))
+      buffer = memory.buffer as ArrayBuffer
     },
     scan,
     nearest,

@@ -4,6 +4,8 @@ import { createTopHeap } from './top-heap.js'
 
 /** Vectors of the sample for each list (FAISS warns below this many). */
 const sampleOfList = 39
+/** There is a list for so many square roots of the size. More lists are scanned a little faster, and filled as much more slowly. */
+const rootsOfList = 4
 const rounds = 8
 /** Queries and neighbours that the number of probes is chosen by. */
 const trialQueries = 64
@@ -43,11 +45,14 @@ export class Partition {
   #probes = 0
   /** Rows that came or went since the probes were chosen. */
   #changes = 0
+  /** The size at which lists are tried, again where the vectors had no clusters. */
+  #nextTry: number
   #task: Generator<void, void, void> | undefined
 
   constructor(rows: RowStore, options: PartitionOptions) {
     this.#rows = rows
     this.#options = options
+    this.#nextTry = Math.max(options.partitionFrom, 4 * sampleOfList)
   }
 
   /** Lists beside list 0. */
@@ -65,10 +70,15 @@ export class Partition {
   }
 
   get hasWork(): boolean {
-    const { size } = this
     if (this.#task !== undefined) return true
-    if (this.#centroids === undefined) return size >= this.#options.partitionFrom && size >= 4 * sampleOfList
-    return this.#unassigned > 0 || this.#probes === 0 || this.#changes > Math.max(size, 1) * staleShare
+    const { size } = this
+    if (this.#centroids === undefined) return size >= this.#nextTry
+    return this.#unassigned > 0 || this.#isStale
+  }
+
+  /** Whether so much has changed that another number of probes may be needed. */
+  get #isStale(): boolean {
+    return this.#changes > Math.max(this.size, 1) * staleShare
   }
 
   get size(): number {
@@ -90,7 +100,7 @@ export class Partition {
 
   /** List 0 and those nearest to the query that is set. */
   nearestLists(unit: number): number[] {
-    return [0, ...this.#rankLists(unit, this.#probes)]
+    return [0, ...this.#rankLists(this.#centroids as Centroids, unit, this.#probes).map((list) => list + 1)]
   }
 
   /** Works for about this long, in milliseconds. Whether there is more to do. */
@@ -105,24 +115,34 @@ export class Partition {
   }
 
   *#tend(): Generator<void, void, void> {
-    if (this.#centroids === undefined) yield* this.#train()
-    yield* this.#assign()
-    if (this.#probes === 0 || this.#changes > this.size * staleShare) yield* this.#chooseProbes()
+    if (this.#centroids === undefined) {
+      const centroids = yield* this.#train()
+      const probes = yield* this.#chooseProbes(centroids)
+      if (probes * 2 >= centroids.count) {
+        this.#rows.dropRun(centroids.firstRow, Math.ceil(centroids.count / blockRows))
+        this.#nextTry = this.size * 2
+        return
+      }
+      this.#centroids = centroids
+      for (let list = 0; list < centroids.count; list++) this.#rows.lists.push({ blocks: [], count: 0 })
+      this.#probes = probes
+    }
+    yield* this.#assign(this.#centroids)
+    if (this.#isStale) this.#probes = yield* this.#chooseProbes(this.#centroids)
   }
 
-  /** Lists nearest to the query that is set, best first. */
-  #rankLists(unit: number, limit: number): number[] {
-    const { firstRow, count } = this.#centroids as Centroids
+  /** Centroids nearest to the query that is set, best first, counted from 0. */
+  #rankLists({ firstRow, count }: Centroids, unit: number, limit: number): number[] {
     const heap = createTopHeap(Math.min(limit, count))
-    this.#rows.scanRun(firstRow, count, unit, always, (row, score) => heap.push(row - firstRow + 1, score))
+    this.#rows.scanRun(firstRow, count, unit, always, (row, score) => heap.push(row - firstRow, score))
     return heap.drain().map(({ id }) => id)
   }
 
   /** k-means by cosine over a sample. */
-  *#train(): Generator<void, void, void> {
+  *#train(): Generator<void, Centroids, void> {
     const { dimensions } = this.#options
     const { size } = this
-    const count = Math.min(Math.round(Math.sqrt(size) / 2), Math.floor(size / sampleOfList), mostLists - 1)
+    const count = Math.min(Math.ceil(Math.sqrt(size) / rootsOfList), Math.floor(size / sampleOfList), mostLists - 1)
     const sample = this.#takeSample(Math.min(size, count * sampleOfList))
     const sampleCount = sample.length / dimensions
     const firstRow = this.#rows.takeRun(Math.ceil(count / blockRows))
@@ -147,8 +167,7 @@ export class Partition {
         this.#setCentroid(firstRow + list, from, at)
       }
     }
-    this.#centroids = { firstRow, count }
-    for (let list = 0; list < count; list++) this.#rows.lists.push({ blocks: [], count: 0 })
+    return { firstRow, count }
   }
 
   /** Vectors of rows spread evenly over all, as their codes have them, in an order of chance. */
@@ -170,8 +189,7 @@ export class Partition {
     return sample
   }
 
-  *#assign(): Generator<void, void, void> {
-    const { firstRow, count } = this.#centroids as Centroids
+  *#assign({ firstRow, count }: Centroids): Generator<void, void, void> {
     const { moveLast } = this.#options
     for (let moved = 1; this.#unassigned > 0; moved++) {
       this.#rows.setQueryRow(this.#rows.lastOf(0))
@@ -181,10 +199,10 @@ export class Partition {
   }
 
   /**
-   * Finds the true neighbours of some queries, and how far down the ranking of lists these are. Half of the queries are vectors of the index,
-   * half lie between two of them.
+   * How many lists must be looked into: finds the true neighbours of some queries, and how far down the ranking of lists these are. Half of
+   * the queries are vectors of the index, half lie between two of them.
    */
-  *#chooseProbes(): Generator<void, void, void> {
+  *#chooseProbes(centroids: Centroids): Generator<void, number, void> {
     const ranks: number[] = []
     const changes = this.#changes
     for (let trial = 0; trial < trialQueries; trial++) {
@@ -195,20 +213,21 @@ export class Partition {
         const other = this.#readRow(this.#randomRow())
         for (let k = 0; k < query.length; k++) query[k] = (query[k] as number) + 0.75 * (other[k] as number)
       }
-      ranks.push(...this.#rankNeighbours(query))
+      ranks.push(...this.#rankNeighbours(centroids, query))
       yield
     }
     ranks.sort((a, b) => a - b)
-    const needed = ranks[Math.ceil(ranks.length * wantedRecall) - 1] ?? 1
-    this.#probes = Math.min(Math.max(1, Math.ceil(needed * safety)), this.lists)
     this.#changes -= changes
+    const needed = ranks[Math.ceil(ranks.length * wantedRecall) - 1] ?? 1
+    return Math.min(Math.max(1, Math.ceil(needed * safety)), centroids.count)
   }
 
   /** For each true neighbour of a query, how many lists must be looked into to find it. */
-  #rankNeighbours(query: Float32Array): number[] {
+  #rankNeighbours(centroids: Centroids, query: Float32Array): number[] {
+    const { firstRow, count } = centroids
     const unit = this.#rows.setQuery(query)
-    const rankOf = new Uint32Array(this.lists + 1)
-    for (const [index, list] of this.#rankLists(unit, this.lists).entries()) rankOf[list] = index + 1
+    const rankOf = new Uint32Array(count)
+    for (const [index, list] of this.#rankLists(centroids, unit, count).entries()) rankOf[list] = index + 1
     const heap = createTopHeap(trialNeighbours + 1)
     for (const list of this.#rows.lists.keys()) {
       this.#rows.scanList(
@@ -219,10 +238,11 @@ export class Partition {
       )
     }
     // The first is the query itself, or one of the two that it is made of.
-    return heap
-      .drain()
-      .slice(1)
-      .map(({ id }) => rankOf[this.#rows.listOf(id)] as number)
+    const neighbours = heap.drain().slice(1)
+    return neighbours.map(({ id }) => {
+      this.#rows.setQueryRow(id)
+      return rankOf[this.#rows.nearest(firstRow, count)] as number
+    })
   }
 
   #setCentroid(row: number, from: Float32Array, at: number): void {

@@ -147,6 +147,11 @@ export class RowStore {
     return first * blockRows
   }
 
+  /** Gives the blocks of `takeRun` back. */
+  dropRun(firstRow: number, count: number): void {
+    for (let block = 0; block < count; block++) this.#free.push(firstRow / blockRows + block)
+  }
+
   /** Rows in a block; 0 where no list has it. */
   rowsIn(block: number): number {
     const list = this.lists[this.#listOf[block] as number]
@@ -204,6 +209,7 @@ export class RowStore {
       const rows = Math.min(count - done, mostAtOnce)
       const address = this.addressOf(first)
       const hits = this.#kernels.scan(address, rows, this.#stride, 0, unit, floor(), this.#sums, this.#found)
+      if (hits === 0) continue
       const { words, floats } = this.#current
       for (let hit = 0, at = this.#found / 4; hit < hits; hit++, at += 2) {
         take(first + (words[at] as number), floats[at + 1] as number)
@@ -242,7 +248,7 @@ export class RowStore {
   #provideBlocks(count: number): void {
     this.#kernels.reserve(this.#base + count * blockRows * this.#pitch)
     if (count <= this.#listOf.length) return
-    const capacity = Math.max(count, Math.ceil(this.#listOf.length * 1.125))
+    const capacity = Math.max(count, Math.ceil(this.#listOf.length * 1.0625) + 8)
     const ids = new Uint32Array(capacity * blockRows)
     ids.set(this.#ids)
     const listOf = new Uint16Array(capacity)
