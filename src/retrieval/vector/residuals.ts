@@ -109,12 +109,10 @@ export class Residuals {
     const exactBytes = groupRows * this.#dimensions * 4
     const isOver = (): boolean => this.#bytes + exactBytes > this.#budgetBytes()
     while (isOver() && this.#nextToReduce < this.#groups.length) this.#reduceNext()
-    const group: Group = isOver()
-      ? { kind: 'quarters', data: new Uint8Array(groupRows * this.#quarterBytes).fill(neutralBits) }
-      : { kind: 'exact', data: new Float32Array(groupRows * this.#dimensions) }
-    if (group.kind === 'exact') {
-      for (let at = 0; at < group.data.length; at += this.#dimensions) group.data[at] = unknown
-    }
+    const data = isOver() ? undefined : createVectors(groupRows, this.#dimensions)
+    const group: Group = data
+      ? { kind: 'exact', data }
+      : { kind: 'quarters', data: new Uint8Array(groupRows * this.#quarterBytes).fill(neutralBits) }
     this.#groups[index] = group
     this.#bytes += group.data.byteLength
     return group
@@ -177,4 +175,15 @@ export class Residuals {
 
 function readQuarter(data: Uint8Array, start: number, k: number): number {
   return quarters[((data[start + (k >> 2)] as number) >> ((k & 3) * 2)) & 3] as number
+}
+
+/** Room for vectors none of which is known; undefined where the memory is not there. */
+function createVectors(rows: number, dimensions: number): Float32Array | undefined {
+  try {
+    const data = new Float32Array(rows * dimensions)
+    for (let at = 0; at < data.length; at += dimensions) data[at] = unknown
+    return data
+  } catch {
+    return undefined
+  }
 }
