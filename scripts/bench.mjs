@@ -25,7 +25,7 @@ const BENCHES = [
   { name: 'cache', limitMinutes: 2, isolated: true },
   { name: 'tools', limitMinutes: 1, needsBuild: true, isolated: true },
   { name: 'runs', limitMinutes: 2, needsBuild: true, isolated: true },
-  { name: 'vector', limitMinutes: 3, isolated: true },
+  { name: 'vector', limitMinutes: 6, isolated: true },
   { name: 'keyword', limitMinutes: 4, isolated: true },
   { name: 'corpus', limitMinutes: 4, needsBuild: true, isolated: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },

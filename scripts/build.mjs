@@ -27,6 +27,8 @@ async function main() {
   const { values } = parseArgs({ options: { 'without-tests': { type: 'boolean', default: false } } })
   await ensurePackages()
   const started = Date.now()
+  const { writeKernels } = await import('./compile-kernels.mjs')
+  await writeKernels()
   await bundle()
   await step('the declarations', ['tsc', '-p', 'tsconfig.build.json'])
   await step('the demo', ['vite', 'build', '--config', 'demo/vite.config.ts', '--logLevel', 'warn'])

@@ -4,7 +4,7 @@ import { abortable, throwIfAborted } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import { sha256Hex } from '../text/hash.js'
 import { nextTask } from './parse/yielding.js'
-import { normalizeVector } from './vector/vector-index.js'
+import { normalizeVector } from './vector/encode.js'
 
 /** What the embedder needs of a cache: `TieredCache<Float32Array>` has it. */
 export interface VectorCache {

@@ -47,9 +47,14 @@ test.describe('contracts in the browser', () => {
     expectAll(await blank.evaluate(async () => (await import('/pages/contracts.js')).runStore()), 9)
   })
 
-  test('vector index', async ({ blank }) => {
-    expectAll(await blank.evaluate(async () => (await import('/pages/contracts.js')).runVectorIndex()), 15)
-  })
+  for (const kind of ['simd', 'plain'] as const) {
+    test(`vector index, ${kind} kernels`, async ({ blank }) => {
+      expectAll(
+        await blank.evaluate(async (name) => (await import('/pages/contracts.js')).runVectorIndex(name), kind),
+        15,
+      )
+    })
+  }
 
   test('corpus: through the retrieval worker', async ({ blank }) => {
     expectAll(await blank.evaluate(async () => (await import('/pages/contracts.js')).runCorpus()), 22)

@@ -13,6 +13,7 @@ import { extractiveModel } from '../../../src/engines/extractive/extractive.js'
 import type { LlmApi } from '../../../src/engines/serve-model.js'
 import { createWorkerModel } from '../../../src/engines/worker-model.js'
 import type { RetrievalApi } from '../../../src/retrieval/serve-corpus.js'
+import { createKernels, createPlainKernels, type VectorKernels } from '../../../src/retrieval/vector/kernels.js'
 import { createVectorIndex } from '../../../src/retrieval/vector/vector-index.js'
 import { createWorkerCorpora } from '../../../src/retrieval/worker-corpus.js'
 import { openWorker } from '../../../src/rpc/open-worker.js'
@@ -74,8 +75,14 @@ export function runStore(): Promise<CaseOutcome[]> {
   return collectCases(expect, (runner) => storeContract(runner, () => openIdbStore(nextName())))
 }
 
-export function runVectorIndex(): Promise<CaseOutcome[]> {
-  return collectCases(expect, (runner) => vectorIndexContract(runner, createVectorIndex))
+/** The vector index with its WebAssembly, or with the plain loops in its place. */
+export async function runVectorIndex(kind: VectorKernels['kind']): Promise<CaseOutcome[]> {
+  const create = { simd: createKernels, plain: createPlainKernels }[kind]
+  const created = create().kind
+  if (created !== kind) return [{ name: kind, error: `there are only ${created} kernels here` }]
+  return collectCases(expect, (runner) =>
+    vectorIndexContract(runner, (options) => createVectorIndex({ ...options, kernels: create() })),
+  )
 }
 
 function openCorpora(storageName: string): CorpusContext {
