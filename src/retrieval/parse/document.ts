@@ -60,6 +60,8 @@ export const parseLimits = {
   unzipRatio: 250,
   /** UTF-16 code units of text that a document may have. */
   textCharacters: 64_000_000,
+  /** UTF-16 code units of JSON source: its values take some ten times as much memory. */
+  jsonCharacters: 32_000_000,
   /** UTF-16 code units of HTML source: a tree of it takes some ten times as much memory. */
   htmlCharacters: 24_000_000,
 } as const

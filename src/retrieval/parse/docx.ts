@@ -1,5 +1,5 @@
 import { AlcoveError } from '../../protocol/error.js'
-import { type ParsedDocument, parseLimits, tooLarge } from './document.js'
+import { type ParsedDocument, type ParseOptions, parseLimits, tooLarge } from './document.js'
 import { parseContentHtml } from './html.js'
 import { readZipDirectory, unzipEntry } from './zip.js'
 
@@ -58,7 +58,7 @@ const withoutBackLinks = (html: string): string => html.replace(/<a href="#[^"]*
  * page heads and feet and deleted text are left out.
  * Throws `parse-failed`, `document-encrypted`, `document-empty` or `too-large`.
  */
-export async function parseDocx(bytes: Uint8Array): Promise<ParsedDocument> {
+export async function parseDocx(bytes: Uint8Array, _options: ParseOptions = {}): Promise<ParsedDocument> {
   const { archive, title: ownTitle } = await repack(bytes)
   const html = await convertToHtml(archive)
   const { text, headings } = await parseContentHtml(withoutBackLinks(html))
