@@ -33,6 +33,15 @@ export interface ParsedDocument {
   readonly language?: string
   /** WHATWG name of the encoding that the bytes were read with, for kinds that are text. */
   readonly encoding?: string
+  /** What of the document could not be read, where that is a part of it only. */
+  readonly warnings?: readonly ParseWarning[]
+}
+
+/** A part of a document that could not be read. */
+export interface ParseWarning {
+  /** `unreadable-fonts`: fonts that do not say which letters they draw; `pages-without-text`: blank pages, or scans. */
+  readonly code: 'unreadable-fonts' | 'pages-without-text'
+  readonly message: string
 }
 
 /** What a parser is given. */

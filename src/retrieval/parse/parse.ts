@@ -10,7 +10,7 @@ import {
   tooLarge,
 } from './document.js'
 
-export type { Heading, Page, ParsedDocument, ParseInput, ParseOptions } from './document.js'
+export type { Heading, Page, ParsedDocument, ParseInput, ParseOptions, ParseWarning } from './document.js'
 
 /** Raised whenever a parser gives other text for the same bytes: documents are then parsed again. */
 export const parserVersion = 2

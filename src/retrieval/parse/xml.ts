@@ -8,7 +8,8 @@ export interface XmlVisitor {
   open?(name: string, attributes: XmlAttributes): void
   /** Text between tags, in pieces of any length. */
   text?(text: string): void
-  close?(name: string): void
+  /** `end` is where its tag ends: an offset in UTF-16 code units of all that was written. */
+  close?(name: string, end: number): void
 }
 
 /** No Office file or book nests deeper than some dozens. */
@@ -38,7 +39,7 @@ export async function createXmlReader(visitor: XmlVisitor): Promise<XmlReader> {
       ontext: (text) => visitor.text?.(text),
       onclosetag(name) {
         depth--
-        visitor.close?.(localName(name))
+        visitor.close?.(localName(name), parser.endIndex + 1)
       },
     },
     { xmlMode: true, decodeEntities: true },
