@@ -30,13 +30,15 @@ async function loadParser(): Promise<Parse> {
   }
 }
 
-/** How well rows fit a table: the number of columns that most have, and the share that have it. */
-function shapeOf(rows: Rows): { columns: number; share: number } {
+/** How well rows fit a table: the share with several columns, and that with as many as most have; 0 for no table. */
+function fitOf(rows: Rows): number {
   const counts = new Map<number, number>()
   const full = rows.filter((row) => row.length > 1 || (row[0] ?? '').trim() !== '')
-  for (const row of full) counts.set(row.length, (counts.get(row.length) ?? 0) + 1)
+  const several = full.filter((row) => row.length > 1)
+  for (const row of several) counts.set(row.length, (counts.get(row.length) ?? 0) + 1)
   const [columns, count] = [...counts].sort((a, b) => b[1] - a[1] || b[0] - a[0])[0] ?? [0, 0]
-  return { columns, share: full.length === 0 ? 0 : count / full.length }
+  if (several.length < full.length * 0.3) return 0
+  return several.length / full.length + count / full.length + Math.min(columns, 10) / 100
 }
 
 function findSeparator(parse: Parse, text: string): string | undefined {
@@ -44,8 +46,7 @@ function findSeparator(parse: Parse, text: string): string | undefined {
   let best: { separator: string; score: number } | undefined
   for (const separator of SEPARATORS) {
     const rows = parse(text.slice(0, SAMPLE_CHARACTERS), separator, isWhole).rows.slice(0, SAMPLE_ROWS)
-    const { columns, share } = shapeOf(rows)
-    const score = columns < 2 ? 0 : share + Math.min(columns, 10) / 100
+    const score = fitOf(rows)
     if (score > (best?.score ?? 0)) best = { separator, score }
   }
   return best?.separator

@@ -14,11 +14,14 @@ const CELL_CHARACTERS = 120
 /** Records that the form of all is told from. */
 const SAMPLE_RECORDS = 200
 
+/** Values of a list that stand on one line. */
+const LINE_VALUES = 20
+
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isScalar = (value: unknown): boolean => typeof value !== 'object' || value === null
 const isScalarList = (value: unknown): value is readonly unknown[] =>
-  Array.isArray(value) && value.length <= 20 && value.every(isScalar)
+  Array.isArray(value) && value.length <= LINE_VALUES && value.every(isScalar)
 
 /** A lone surrogate, which an escape can write, cannot be stored. */
 const scalarText = (value: unknown): string => {
@@ -72,6 +75,7 @@ async function writeValue(writing: Writing, root: Waiting): Promise<void> {
     if (writing.yielder.due()) await writing.yielder.pause()
     if (isScalar(next.value) || isScalarList(next.value)) writeLine(writing.builder, next)
     else if (next.depth >= DEEPEST) throw tooDeep()
+    else if (Array.isArray(next.value) && next.value.every(isScalar)) await writeScalars(writing, next, next.value)
     else if (Array.isArray(next.value)) await writeList(writing, next, next.value, waiting)
     else pushReversed(waiting, children(writing, next, next.value as JsonObject))
   }
@@ -83,6 +87,16 @@ function writeLine(builder: TextBuilder, { path, value, group }: Waiting): void 
   const line = path === '' ? text : `${path}: ${text}`
   if (text.includes('\n') || text.length > 500) builder.paragraph(line)
   else builder.line(line, group)
+}
+
+/** Values without names, some on a line. */
+async function writeScalars({ builder, yielder }: Writing, { path, group }: Waiting, list: readonly unknown[]) {
+  for (let start = 0; start < list.length; start += LINE_VALUES) {
+    if (yielder.due()) await yielder.pause()
+    const some = list.slice(start, start + LINE_VALUES)
+    const at = `${path}[${start}${some.length > 1 ? `–${start + some.length - 1}` : ''}]`
+    writeLine(builder, { path: at, value: some, depth: 0, group: `${group} ${path}` })
+  }
 }
 
 async function writeList(writing: Writing, { path, depth }: Waiting, list: readonly unknown[], waiting: Waiting[]) {

@@ -37,12 +37,14 @@ export function createSheetWriter(builder: TextBuilder, name: string): SheetWrit
   }
   const open = (cells: ReadonlyMap<number, string>, first: number): void => {
     const row = spread(cells, first)
-    if (previous?.header?.length === row.length && previous.first === first) {
+    const columns = previous?.header?.length ?? 0
+    const isHeader = looksLikeHeader(row)
+    if (previous?.first === first && (row.length === columns || (row.length < columns && !isHeader))) {
       table = previous
       write(table, row)
       return
     }
-    const header = looksLikeHeader(row) ? row : undefined
+    const header = isHeader ? row : undefined
     table = { writer: createTableWriter(builder, header), first, header, rows: 0 }
     if (!header) write(table, row)
   }

@@ -194,6 +194,17 @@ describe.skipIf(!documents || !existsSync(documents))('real documents (needs ALC
     expect(recall).toBeGreaterThanOrEqual(least)
   })
 
+  it.each([
+    ['docling/test-01.xlsx', 'first | second | third\n1 | 5 | 9'],
+    ['docling/powerpoint_with_image.pptx', 'Image test'],
+    ['docling/csv-tab.csv', '1 | DD37Cf93aecA6Dc | Sheryl | Baxter | Rasmussen Group'],
+    ['docling/unit_test_headers_numbered.docx', '1.2.1. Section 1.2.3'],
+    ['mammoth.js/comments.docx', 'Comment by Michael Williamson on “Ouch”: A tachyon walks into a bar.'],
+    ['markitdown/test_notebook.ipynb', '```python\nprint("markitdown")\n```'],
+  ])('%s has what it says', async (name, passage) => {
+    expect((await parseDocument({ data: read(name), name })).text).toContain(passage)
+  })
+
   it('reads the two columns of a paper one after the other', async () => {
     const { text, headings, pages } = await parseDocument({ data: read('pdf.js/tracemonkey.pdf') })
     const order = [
@@ -235,8 +246,7 @@ describe.skipIf(!documents || !existsSync(documents))('real documents (needs ALC
 
   it.each([
     ['markitdown/test.xls', 'document-unsupported'],
-    ['docling/test-01.xlsx', 'document-unsupported'],
-    ['docling/powerpoint_with_image.pptx', 'document-unsupported'],
+    ['pdf.js/ThuluthFeatures.pdf', 'document-unsupported'],
     ['pdf.js/empty.pdf', 'document-empty'],
   ])('%s gives %s', async (name, code) => {
     expect(await codeOf({ data: read(name), name })).toBe(code)
