@@ -1,4 +1,5 @@
 import { parseDocument } from '../src/retrieval/parse/parse.js'
+import { readZipDirectory } from '../src/retrieval/parse/zip.js'
 import { openZipPackage } from '../src/retrieval/parse/zip-package.js'
 import { makeEpub, makePptx, makeXlsx } from '../test/fixtures/documents/make-office.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
@@ -45,7 +46,7 @@ async function expectedOf(
 ): Promise<string | undefined> {
   const decoder = new TextDecoder()
   for (const other of [`${name}.md`, name.replace(/\.\w+$/, '.md')]) {
-    if (other !== name && others.has(other) && !name.endsWith('.docx')) return decoder.decode(await read(other))
+    if (name.endsWith('.pdf') && others.has(other)) return decoder.decode(await read(other))
   }
   if (/\.(?:docx|pptx|xlsx)$/.test(name)) return textTags(data)
   if (/\.(?:csv|tsv|md|json|ipynb)$/.test(name)) return name.endsWith('.ipynb') ? undefined : decoder.decode(data)
@@ -83,6 +84,8 @@ async function measureRecall(samples: readonly Sample[]): Promise<{ figures: Fig
     else if (expected !== undefined) {
       const { words, order } = recallOf(expected, result.text)
       figures.push({ what: `${name}: words`, unit: '%', value: words * 100, goal: { on: 'value', least: 95 } })
+      // The list of texts that a workbook's cells share has an order of its own.
+      if (name.endsWith('.xlsx')) continue
       figures.push({ what: `${name}: in order`, unit: '%', value: order * 100, goal: { on: 'value', least: 90 } })
     }
   }
@@ -95,6 +98,8 @@ const heapBytes = (): number =>
 /** Parses a file several times; memory is the most that the heap grew, looked at whenever the parser lets others run. */
 async function measureSpeed({ name, data }: Sample, rounds: number): Promise<Figure[]> {
   const times: number[] = []
+  const isZip = data[0] === 0x50 && data[1] === 0x4b
+  const unpacked = isZip ? readZipDirectory(data).reduce((sum, { bytes }) => sum + bytes, 0) : data.length
   let peak = 0
   for (let round = 0; round <= rounds; round++) {
     ;(globalThis as { gc?: () => void }).gc?.()
@@ -109,9 +114,9 @@ async function measureSpeed({ name, data }: Sample, rounds: number): Promise<Fig
     look()
     clearInterval(timer)
     // The first one loads the library.
-    if (round > 0) times.push(data.length / 1e6 / (ms / 1000))
+    if (round > 0) times.push(unpacked / 1e6 / (ms / 1000))
   }
-  const size = `${(data.length / 1e6).toFixed(1)} MB`
+  const size = `${(unpacked / 1e6).toFixed(1)} MB`
   return [
     { what: `${name}, ${size}`, unit: 'MB/s', ...measureOf(summarize(times)) },
     { what: `${name}, ${size}: growth of the heap`, unit: 'bytes', value: peak },
@@ -184,7 +189,7 @@ export async function run(context: BenchContext): Promise<Report> {
     notes: [
       'Words: share of the expected ones that are there, each as often. In order: share of those in the longest common subsequence.',
       'Expected is the Markdown that the source of the documents has beside them; for Office files what stands between their text tags; for text itself.',
-      'MB/s of the file as it is, packed or not. Parsed on the page, where a product uses workers.',
+      'MB/s of the file, an archive unpacked. Parsed on the page, where a product uses workers.',
       `Refused: ${refused.length === 0 ? 'none' : refused.join('; ')}.`,
     ],
     ...(samples.length === 0 ? { skipped: ['real documents: no ALCOVE_DATA_DIR'] } : {}),

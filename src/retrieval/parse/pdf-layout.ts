@@ -1,5 +1,5 @@
 import { isRightToLeft, joinsWithoutSpace, type Segment } from './pdf-segments.js'
-import { isTableGutter, joinWrappedCells } from './pdf-tables.js'
+import { isTableGutter, joinSpanningCells, joinWrappedCells } from './pdf-tables.js'
 import { joinCells } from './text-builder.js'
 
 /** A line of text in reading order. */
@@ -192,7 +192,7 @@ function joinRow(row: readonly Segment[], asCells: boolean, region: number): Lin
 const CELL_GAP = 2
 
 function regionLines(segments: readonly Segment[], em: number, region: number): Line[] {
-  const rows = joinWrappedCells(groupRows(segments).map(joinMarker), em)
+  const rows = joinWrappedCells(joinSpanningCells(groupRows(segments).map(joinMarker), em), em)
   return rows.map((row, index) => {
     if (row.length === 1) return joinRow(row, false, region)
     const wide = row.some((segment, at) => at > 0 && segment.x0 - (row[at - 1]?.x1 ?? 0) > CELL_GAP * em)

@@ -46,6 +46,8 @@ const near = (a: number, b: number, em: number): boolean => Math.abs(a - b) < em
 
 /** The cell of a row that each segment goes on, when all of them go on cells behind the first one; else undefined. */
 function continuedCells(head: readonly Segment[], row: readonly Segment[], em: number): number[] | undefined {
+  // A number is not broken over lines.
+  if (row.some(({ text }) => /^[\d.,%+\-\u2013\u2212\p{Sc}\s]+$/u.test(text))) return undefined
   const cells = row.map((segment) => head.findIndex((cell) => near(cell.x0, segment.x0, em)))
   return cells.every((cell) => cell > 0) ? cells : undefined
 }
@@ -62,6 +64,31 @@ interface OpenRow {
 /** Whether lines of so small a distance are of one row: those of the rows around are farther apart. */
 function isWithinRow(gap: number, before: number | undefined, after: number | undefined): boolean {
   return (before === undefined || gap < before * 0.87) && (after === undefined || gap * 1.15 <= after)
+}
+
+/** Whether no segment of one row stands above or below one of the other. */
+function isBeside(row: readonly Segment[], other: readonly Segment[]): boolean {
+  return row.every((a) => other.every((b) => a.x1 <= b.x0 + 1 || b.x1 <= a.x0 + 1))
+}
+
+/** Rows with cells that span two of them, which stand between the two, put before the cells of the upper one. */
+export function joinSpanningCells(rows: readonly (readonly Segment[])[], em: number): Segment[][] {
+  const joined: Segment[][] = []
+  for (const [index, row] of rows.entries()) {
+    const above = joined.at(-1)
+    const below = rows[index + 1]
+    const isSpanning =
+      above !== undefined &&
+      below !== undefined &&
+      above.length > 1 &&
+      below.length > 1 &&
+      yOf(below) - yOf(rows[index - 1]) <= LEADING * em &&
+      isBeside(row, above) &&
+      isBeside(row, below)
+    if (isSpanning) above.push(...row)
+    else joined.push([...row])
+  }
+  return joined.map((row) => row.sort((a, b) => a.x0 - b.x0))
 }
 
 /** Rows of a table with the wrapped lines of their cells joined to them; all other rows stay as they are. */

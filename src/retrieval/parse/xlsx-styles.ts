@@ -64,7 +64,8 @@ async function readPatterns(archive: ZipPackage, part: string): Promise<(string 
 }
 
 /** What a number is as text where nothing is said: without the noise of binary fractions. */
-const plainNumber = (value: number): string => String(Number(value.toPrecision(15)))
+const plainNumber = (value: number): string =>
+  String(Number.isSafeInteger(value) ? value : Number(value.toPrecision(15)))
 
 /** A formatter for the styles of a workbook. `is1904` where its dates count from 1904. */
 export async function createNumberFormatter(
