@@ -106,6 +106,40 @@ describe('an Excel workbook', () => {
     expect(headings.map(({ title }) => title)).toEqual(['Costs & more', 'Kinds'])
   })
 
+  it('gives tables side by side one after the other, and a remark in its row', async () => {
+    const { text } = await parse(
+      makeXlsx([
+        {
+          name: 'Two',
+          rows: [
+            ['Name', 'Town', undefined, 'Item', 'Price'],
+            ['Ada', 'London', undefined, 'Lamp', { number: 7, style: 0 }],
+            ['Grace', 'New York', undefined, 'Chair', { number: 9, style: 0 }],
+          ],
+        },
+        {
+          name: 'Later',
+          rows: [
+            ['Name', 'Town'],
+            ['Ada', 'London', undefined, undefined, 'check this'],
+            ['Grace', 'New York', undefined, 'Item', 'Price'],
+            ['Joan', 'Paris', undefined, 'Lamp', { number: 7, style: 0 }],
+          ],
+        },
+      ]),
+    )
+    expect(text).toBe(
+      [
+        'Two',
+        'Name | Town\nAda | London\nGrace | New York',
+        'Item | Price\nLamp | 7\nChair | 9',
+        'Later',
+        'Name | Town\nAda | London |  |  | check this\nGrace | New York\nJoan | Paris',
+        'Item | Price\nLamp | 7',
+      ].join('\n\n'),
+    )
+  })
+
   it('counts the dates of old Macintosh workbooks from 1904', async () => {
     const { text } = await parse(makeXlsx([{ name: 'S', rows: [[{ number: 44_538, style: 1 }]] }], { is1904: true }))
     expect(text).toContain('2025-12-09')
