@@ -28,6 +28,7 @@ const BENCHES = [
   { name: 'vector', limitMinutes: 6, isolated: true },
   { name: 'keyword', limitMinutes: 4, isolated: true },
   { name: 'corpus', limitMinutes: 4, needsBuild: true, isolated: true },
+  { name: 'parsers', limitMinutes: 4, isolated: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },
   { name: 'loading', limitMinutes: 3 },
   { name: 'dialects', limitMinutes: 5, isolated: true },

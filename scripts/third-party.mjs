@@ -18,6 +18,9 @@ const SHIPPED = [
   'mammoth',
   'parse5',
   'fflate',
+  'htmlparser2',
+  'papaparse',
+  'numfmt',
 ]
 /** Dependencies that never reach a browser bundle. */
 const NOT_SHIPPED = new Set(['@types/node', 'onnxruntime-node', 'sharp', 'argparse', '@napi-rs/canvas'])

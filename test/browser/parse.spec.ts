@@ -14,6 +14,11 @@ test.describe('parsing in workers', () => {
       'encrypted.docx',
       'encrypted.pdf',
       'scanned.pdf',
+      'slides.pptx',
+      'costs.xlsx',
+      'book.epub',
+      'people.csv',
+      'tower.json',
     ]
     const reports = await blank.evaluate(
       async (urls) => (await import('/pages/parse.js')).parseUrls(urls, 2, true),
@@ -34,6 +39,26 @@ test.describe('parsing in workers', () => {
       'encrypted.docx': { code: 'document-encrypted' },
       'encrypted.pdf': { code: 'document-encrypted' },
       'scanned.pdf': { code: 'document-empty' },
+      'slides.pptx': {
+        title: 'The Tower',
+        pages: 2,
+        headings: 2,
+        text: 'The Tower\n\nBuilt in 1912\n\n- 42 metres\n\nNotes: Mention the lift.\n\nVisits\n\nDay | Hours\nMonday | 10 to 16\nSunday | closed',
+      },
+      'costs.xlsx': {
+        headings: 1,
+        text: 'Costs\n\nItem | Bought | Price\nLamp | 2025-12-09 | 1,234.50 €\nChair | 2025-12-10 | 99.00 €',
+      },
+      'book.epub': {
+        title: 'The Tide Book',
+        language: 'en-GB',
+        text: 'Of the Sea\n\nIt rises & falls.\n\nOf the Moon\n\nIt pulls.',
+      },
+      'people.csv': { mediaType: 'text/csv', text: 'Name | Town\nAda | London; UK\nGrace | New York' },
+      'tower.json': {
+        mediaType: 'application/json',
+        text: 'name: Tower\n\nsize\n\nsize.height: 42\n\nvisits\n\nday | hours\nMonday | 6\nSunday | 0',
+      },
     })
     const columns = byName['two-columns.pdf']?.text ?? ''
     expect(columns.indexOf('First left column, line 14'), 'one column after the other').toBeGreaterThan(0)

@@ -1,17 +1,13 @@
 import { AlcoveError } from '../../protocol/error.js'
 import type { ParseInput } from './document.js'
-import { readZipDirectory, type ZipEntry } from './zip.js'
-
-/** Kinds that a parser is there for. */
-export type DocumentKind = 'pdf' | 'docx' | 'html' | 'markdown' | 'text'
+import { documentKinds, type KindEntry, type TextStart } from './kinds.js'
+import { readZipDirectory } from './zip.js'
 
 export interface DetectedKind {
-  readonly kind: DocumentKind
+  readonly entry: KindEntry
   /** IANA media type. */
   readonly mediaType: string
 }
-
-const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
 
 /** Beginnings of files that are no text and have no parser here. */
 const SIGNATURES: readonly (readonly [bytes: string, what: string])[] = [
@@ -21,7 +17,6 @@ const SIGNATURES: readonly (readonly [bytes: string, what: string])[] = [
   ['BM\x00\x00', 'a bitmap image'],
   ['II*\x00', 'a TIFF image'],
   ['MM\x00*', 'a TIFF image'],
-  ['{\\rtf', 'an RTF document'],
   ['%!PS', 'a PostScript document'],
   ['\x1f\x8b', 'a gzip archive'],
   ['7z\xbc\xaf', 'a 7z archive'],
@@ -37,26 +32,6 @@ const SIGNATURES: readonly (readonly [bytes: string, what: string])[] = [
   ['wOFF', 'a font'],
 ]
 
-const BY_MEDIA_TYPE: Readonly<Record<string, DocumentKind>> = {
-  'text/html': 'html',
-  'application/xhtml+xml': 'html',
-  'text/markdown': 'markdown',
-  'text/x-markdown': 'markdown',
-}
-
-const BY_EXTENSION: Readonly<Record<string, readonly [kind: DocumentKind, mediaType: string]>> = {
-  html: ['html', 'text/html'],
-  htm: ['html', 'text/html'],
-  xhtml: ['html', 'text/html'],
-  md: ['markdown', 'text/markdown'],
-  markdown: ['markdown', 'text/markdown'],
-  mdx: ['markdown', 'text/markdown'],
-  csv: ['text', 'text/csv'],
-  tsv: ['text', 'text/tab-separated-values'],
-  json: ['text', 'application/json'],
-  ipynb: ['text', 'application/x-ipynb+json'],
-}
-
 /** The first bytes as one character each, to compare with signatures. */
 function beginning(bytes: Uint8Array, length: number): string {
   return String.fromCharCode(...bytes.subarray(0, length))
@@ -68,16 +43,25 @@ function unsupported(what: string, hint?: string): AlcoveError {
 
 /** What a zip archive holds, told from its directory. */
 function detectZip(bytes: Uint8Array): DetectedKind {
-  const entries = readZipDirectory(bytes)
-  const has = (test: (entry: ZipEntry) => boolean): boolean => entries.some(test)
-  if (has((entry) => /^word\/document\d*\.xml$/i.test(entry.name))) return { kind: 'docx', mediaType: DOCX }
-  if (has((entry) => entry.name.startsWith('ppt/'))) throw unsupported('a PowerPoint presentation')
-  if (has((entry) => entry.name.startsWith('xl/'))) throw unsupported('an Excel workbook')
-  if (has((entry) => entry.name === 'META-INF/container.xml')) throw unsupported('an EPUB book')
-  if (has((entry) => entry.name === 'mimetype')) throw unsupported('an OpenDocument file')
-  if (has((entry) => entry.name === '[Content_Types].xml')) throw unsupported('an Office file without a Word document')
+  const names = readZipDirectory(bytes).map(({ name }) => name)
+  const has = (test: (name: string) => boolean): boolean => names.some(test)
+  const entry = documentKinds.find(({ inZip }) => inZip && has((name) => inZip.test(name)))
+  if (entry) return { entry, mediaType: entry.mediaTypes[0] }
+  if (has((name) => name === 'xl/workbook.bin')) {
+    throw unsupported('an Excel workbook of the binary XLSB format', 'Save it as XLSX and add that.')
+  }
+  if (has((name) => name === 'mimetype')) throw unsupported('an OpenDocument file', 'Save it as DOCX, XLSX or PPTX.')
+  if (has((name) => name === '[Content_Types].xml')) throw unsupported('an Office file of an unknown kind')
   throw unsupported('a zip archive', 'Unpack it and add the documents in it.')
 }
+
+/** Names in old Office files, what they are, and the format to save them in. */
+const OLD_OFFICE = [
+  ['WordDocument', 'a Word document of the old DOC format', 'DOCX'],
+  ['Workbook', 'an Excel workbook of the old XLS format', 'XLSX'],
+  ['Book', 'an Excel workbook of the old XLS format', 'XLSX'],
+  ['PowerPoint Document', 'a PowerPoint presentation of the old PPT format', 'PPTX'],
+] as const
 
 /** Old Office files and encrypted new ones share the OLE container (MS-CFB); names in it are UTF-16. */
 function detectOle(bytes: Uint8Array): never {
@@ -85,42 +69,25 @@ function detectOle(bytes: Uint8Array): never {
   if (names.includes('EncryptedPackage') || names.includes('EncryptionInfo')) {
     throw new AlcoveError('document-encrypted', 'The Office document is protected with a password')
   }
-  const what = names.includes('WordDocument')
-    ? 'a Word document of the old DOC format'
-    : names.includes('Workbook') || names.includes('Book')
-      ? 'an Excel workbook of the old XLS format'
-      : names.includes('PowerPoint Document')
-        ? 'a PowerPoint presentation of the old PPT format'
-        : 'an old Office file'
-  throw unsupported(what)
+  const found = OLD_OFFICE.find(([name]) => names.includes(name))
+  throw unsupported(
+    found?.[1] ?? 'an old Office file',
+    `Save it as ${found?.[2] ?? 'DOCX, XLSX or PPTX'} and add that.`,
+  )
 }
 
 function detectBinary(bytes: Uint8Array): DetectedKind | undefined {
   const start = beginning(bytes, 1024)
-  const pdf = start.indexOf('%PDF-')
-  // PDF 1.7, appendix H: the header may come anywhere in the first 1,024 bytes. Text about PDF has no binary there.
-  if (pdf === 0 || (pdf > 0 && (pdf < 16 || start.includes('\0')))) return { kind: 'pdf', mediaType: 'application/pdf' }
+  const entry = documentKinds.find(({ begins }) => begins?.(start))
+  if (entry) return { entry, mediaType: entry.mediaTypes[0] }
   if (start.startsWith('PK\x03\x04') || start.startsWith('PK\x05\x06')) return detectZip(bytes)
   if (start.startsWith('\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1')) detectOle(bytes)
+  if (start.startsWith('{\\rtf')) throw unsupported('an RTF document', 'Save it as DOCX or PDF and add that.')
   if (start.startsWith('RIFF')) throw unsupported(start.slice(8, 12) === 'WEBP' ? 'a WebP image' : 'a media file')
   if (start.slice(4, 8) === 'ftyp') throw unsupported('a video, sound or HEIF image file')
   const found = SIGNATURES.find(([signature]) => start.startsWith(signature))
   if (found) throw unsupported(found[1])
   return undefined
-}
-
-/** Whether text begins like a web page: after white space, comments and XML declarations. */
-function looksLikeHtml(start: string): boolean {
-  const rest = start.replace(/^(?:\ufeff|\s|<!--[\s\S]*?-->|<\?[\s\S]*?\?>)+/, '')
-  return /^<(?:!doctype\s+html|html|head|body)[\s>]/i.test(rest)
-}
-
-/** Whether text has the marks of Markdown: a heading, and one other mark or a second heading. */
-function looksLikeMarkdown(start: string): boolean {
-  const headings = start.match(/^ {0,3}#{1,6} +\S/gm)?.length ?? 0
-  if (headings === 0) return false
-  const others = start.match(/^(?:```|~~~|[-*+] +\S|\d+\. +\S|\|.*\||> )|\*\*\S|\]\(\S/gm)?.length ?? 0
-  return headings + others > 1
 }
 
 /**
@@ -132,31 +99,62 @@ export function detectKind(input: ParseInput): DetectedKind {
     const binary = detectBinary(input.data)
     if (binary) return binary
   }
-  const start =
-    typeof input.data === 'string'
-      ? input.data.slice(0, 4096)
-      : new TextDecoder(startEncoding(input.data)).decode(input.data.subarray(0, 4096))
-  return detectText(start, input)
+  return detectText(readStart(input), input)
 }
 
-const startEncoding = (bytes: Uint8Array): string =>
-  bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8'
+const START = 16_384
 
-function detectText(start: string, input: ParseInput): DetectedKind {
+function readStart({ data }: ParseInput): TextStart {
+  const isWhole = data.length <= START
+  if (typeof data === 'string') return { text: data.slice(0, START), isWhole, isFile: false }
+  const text = new TextDecoder(startEncoding(data)).decode(data.subarray(0, START))
+  return { text, isWhole, isFile: true }
+}
+
+/** UTF-16 by its mark, or by the zeros of its ASCII characters; all else is ASCII where it matters here. */
+function startEncoding(bytes: Uint8Array): string {
+  const [first, second, third, fourth] = bytes
+  if ((first === 0xff && second === 0xfe) || (second === 0 && fourth === 0)) return 'utf-16le'
+  if ((first === 0xfe && second === 0xff) || (first === 0 && third === 0)) return 'utf-16be'
+  return 'utf-8'
+}
+
+function detectText(start: TextStart, input: ParseInput): DetectedKind {
   const mediaType = input.mediaType?.split(';')[0]?.trim().toLowerCase()
-  const named = BY_EXTENSION[/\.([a-z0-9]+)$/i.exec(input.name ?? '')?.[1]?.toLowerCase() ?? '']
-  if (mediaType && Object.hasOwn(BY_MEDIA_TYPE, mediaType)) {
-    const kind = BY_MEDIA_TYPE[mediaType] ?? 'text'
-    return { kind, mediaType: kind === 'html' ? 'text/html' : 'text/markdown' }
+  const extension = /\.([a-z0-9]+)$/i.exec(input.name ?? '')?.[1]?.toLowerCase()
+  const declared = byMediaType(mediaType) ?? byExtension(extension)
+  const plain = documentKinds.find(({ looksLike, overrules }) => overrules && looksLike?.(start))
+  if (plain && (!declared || plain.overrules?.includes(declared.entry.kind))) {
+    return { entry: plain, mediaType: plain.mediaTypes[0] }
   }
-  if (named?.[0] === 'markdown') return { kind: 'markdown', mediaType: named[1] }
-  if (looksLikeHtml(start)) return { kind: 'html', mediaType: 'text/html' }
-  if (named) return { kind: named[0], mediaType: named[1] }
-  const isTextType = mediaType !== undefined && /^(?:text\/|application\/(?:.*\+)?(?:json|xml))/.test(mediaType)
-  if (isTextType && mediaType !== 'text/plain') return { kind: 'text', mediaType }
-  const plainName = /\.\w+$/.test(input.name ?? '')
-  if (!plainName && mediaType !== 'text/plain' && looksLikeMarkdown(start)) {
-    return { kind: 'markdown', mediaType: 'text/markdown' }
+  if (declared) return declared
+  // Markdown is also a way to write plain text, so a name of another kind of text is believed.
+  const isNamed = mediaType !== undefined || extension !== undefined
+  const guessed = documentKinds.find((entry) => entry.looksLike?.(start) && !(isNamed && entry.kind === 'markdown'))
+  if (guessed && !isForeignText(extension)) return { entry: guessed, mediaType: guessed.mediaTypes[0] }
+  const entry = documentKinds.at(-1) as KindEntry
+  const isTextType = mediaType !== undefined && /^(?:text\/|application\/(?:.*\+)?xml)/.test(mediaType)
+  return { entry, mediaType: isTextType ? mediaType : entry.mediaTypes[0] }
+}
+
+/** Whether a name says of a file that it is some kind of text with rules of its own, such as source code. */
+const isForeignText = (extension: string | undefined): boolean =>
+  extension !== undefined && !['txt', 'text', 'dat', 'log', 'asc'].includes(extension)
+
+function byMediaType(mediaType: string | undefined): DetectedKind | undefined {
+  if (mediaType === undefined || mediaType === 'text/plain') return undefined
+  const entry = documentKinds.find(({ mediaTypes }) => mediaTypes.includes(mediaType))
+  if (entry?.looksLike)
+    return { entry, mediaType: entry.kind === 'csv' ? mediaType : (entry.mediaTypes[0] ?? mediaType) }
+  const json = /\+json$/.test(mediaType) ? documentKinds.find(({ kind }) => kind === 'json') : undefined
+  return json && { entry: json, mediaType }
+}
+
+function byExtension(extension: string | undefined): DetectedKind | undefined {
+  if (extension === undefined) return undefined
+  for (const entry of documentKinds) {
+    const mediaType = entry.extensions && Object.hasOwn(entry.extensions, extension) && entry.extensions[extension]
+    if (mediaType) return { entry, mediaType }
   }
-  return { kind: 'text', mediaType: 'text/plain' }
+  return undefined
 }

@@ -33,6 +33,15 @@ export interface ParsedDocument {
   readonly language?: string
   /** WHATWG name of the encoding that the bytes were read with, for kinds that are text. */
   readonly encoding?: string
+  /** What of the document could not be read, where that is a part of it only. */
+  readonly warnings?: readonly ParseWarning[]
+}
+
+/** A part of a document that could not be read. */
+export interface ParseWarning {
+  /** `unreadable-fonts`: fonts that do not say which letters they draw; `pages-without-text`: blank pages, or scans. */
+  readonly code: 'unreadable-fonts' | 'pages-without-text'
+  readonly message: string
 }
 
 /** What a parser is given. */
@@ -60,6 +69,8 @@ export const parseLimits = {
   unzipRatio: 250,
   /** UTF-16 code units of text that a document may have. */
   textCharacters: 64_000_000,
+  /** UTF-16 code units of JSON source: its values take some ten times as much memory. */
+  jsonCharacters: 32_000_000,
   /** UTF-16 code units of HTML source: a tree of it takes some ten times as much memory. */
   htmlCharacters: 24_000_000,
 } as const

@@ -1,7 +1,9 @@
 import { AlcoveError } from '../../protocol/error.js'
-import { type ParsedDocument, parseLimits, tooLarge } from './document.js'
+import type { ParsedDocument, ParseOptions } from './document.js'
+import { findParts, prepareMain, readComments, readFurniture } from './docx-parts.js'
 import { parseContentHtml } from './html.js'
-import { readZipDirectory, unzipEntry } from './zip.js'
+import { readCoreTitle } from './xml.js'
+import { openZipPackage } from './zip-package.js'
 
 const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
 
@@ -19,49 +21,44 @@ const STYLE_MAP = [
   'comment-reference => !',
 ]
 
-/** The archive again with only the parts that are needed, unpacked under our limits. */
-async function repack(bytes: Uint8Array): Promise<{ archive: Uint8Array; title: string | undefined }> {
-  const entries = readZipDirectory(bytes)
+/** The archive again with only the parts that are needed, unpacked under our limits, and what mammoth leaves out. */
+async function repack(
+  bytes: Uint8Array,
+  options: ParseOptions,
+): Promise<{ archive: Uint8Array; title: string | undefined; extra: string[] }> {
+  const source = openZipPackage(bytes, options)
+  const found = await findParts(source)
   const parts: Record<string, Uint8Array> = {}
-  let total = 0
-  for (const entry of entries) {
-    if (!NEEDED.test(entry.name)) continue
-    const part = await unzipEntry(bytes, entry)
-    total += part.length
-    if (total > parseLimits.unzippedBytes) {
-      throw tooLarge('The unpacked document', total, parseLimits.unzippedBytes, 'bytes')
-    }
-    parts[entry.name] = part
+  for (const name of source.names) {
+    if (!NEEDED.test(name)) continue
+    const part = await source.read(name)
+    if (part) parts[name] = part
   }
+  const main = parts[found.main]
+  const prepared = main && (await prepareMain(source, found, main))
+  if (prepared) parts[found.main] = prepared.part
+  const extra = [
+    ...(await readComments(source, found.comments, prepared?.commented ?? new Map())),
+    ...(await readFurniture(source, found.headers)).map((text) => `Page header: ${text}`),
+    ...(await readFurniture(source, found.footers)).map((text) => `Page footer: ${text}`),
+  ]
   const { zipSync } = await import('fflate')
-  return { archive: zipSync(parts, { level: 0 }), title: coreTitle(parts['docProps/core.xml']) }
-}
-
-function coreTitle(part: Uint8Array | undefined): string | undefined {
-  if (!part) return undefined
-  const found = /<dc:title[^>]*>([^<]*)<\/dc:title>/.exec(new TextDecoder().decode(part.subarray(0, 100_000)))?.[1]
-  const title = found
-    ?.replace(/&lt;/g, '<')
-    .replace(/&gt;/g, '>')
-    .replace(/&quot;/g, '"')
-    .replace(/&apos;/g, "'")
-    .replace(/&amp;/g, '&')
-    .trim()
-  return title || undefined
+  return { archive: zipSync(parts, { level: 0 }), title: await readCoreTitle(source), extra }
 }
 
 /** Links back from a note to its place in the text: an arrow that says nothing. */
 const withoutBackLinks = (html: string): string => html.replace(/<a href="#[^"]*">↑<\/a>/g, '')
 
 /**
- * Reads a Word document: headings, paragraphs, lists, tables, notes. Numbers that Word makes for headings, comments,
- * page heads and feet and deleted text are left out.
- * Throws `parse-failed`, `document-encrypted`, `document-empty` or `too-large`.
+ * Reads a Word document: headings with the numbers that Word makes for them, paragraphs, lists, tables and notes; then,
+ * at its end, comments with what they are about, and what the pages' heads and feet say. Deleted text is left out.
+ * Throws `parse-failed`, `document-encrypted`, `document-empty`, `too-large`, or what the signal says.
  */
-export async function parseDocx(bytes: Uint8Array): Promise<ParsedDocument> {
-  const { archive, title: ownTitle } = await repack(bytes)
+export async function parseDocx(bytes: Uint8Array, options: ParseOptions = {}): Promise<ParsedDocument> {
+  const { archive, title: ownTitle, extra } = await repack(bytes, options)
   const html = await convertToHtml(archive)
-  const { text, headings } = await parseContentHtml(withoutBackLinks(html))
+  const { text: body, headings } = await parseContentHtml(withoutBackLinks(html))
+  const text = [body, ...extra].filter((part) => part !== '').join('\n\n')
   const title = ownTitle ?? headings.find((heading) => heading.level === 1)?.title
   return { mediaType: DOCX, ...(title === undefined ? {} : { title }), text, pages: [], headings }
 }

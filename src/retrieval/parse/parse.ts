@@ -9,12 +9,11 @@ import {
   parseLimits,
   tooLarge,
 } from './document.js'
-import { readSourceText } from './source-text.js'
 
-export type { Heading, Page, ParsedDocument, ParseInput, ParseOptions } from './document.js'
+export type { Heading, Page, ParsedDocument, ParseInput, ParseOptions, ParseWarning } from './document.js'
 
 /** Raised whenever a parser gives other text for the same bytes: documents are then parsed again. */
-export const parserVersion = 1
+export const parserVersion = 2
 
 const SCANNED_HINT =
   'Its pages may be pictures, as of a scan: run text recognition (OCR) on the file, then add it again.'
@@ -43,26 +42,6 @@ export async function parseDocument(input: ParseInput, options: ParseOptions = {
 }
 
 async function parseKind(input: ParseInput, options: ParseOptions): Promise<ParsedDocument> {
-  const { kind, mediaType } = detectKind(input)
-  switch (kind) {
-    case 'pdf':
-      return (await import('./pdf.js')).parsePdf(toBytes(input.data), options)
-    case 'docx':
-      return (await import('./docx.js')).parseDocx(toBytes(input.data))
-    case 'html': {
-      const { text, ...read } = readSourceText(input)
-      return { ...(await (await import('./html.js')).parseHtml(text)), ...read }
-    }
-    case 'markdown': {
-      const { text, ...read } = readSourceText(input)
-      return { ...(await import('./markdown.js')).parseMarkdown(text), ...read }
-    }
-    case 'text': {
-      const { text, ...read } = readSourceText(input)
-      return { mediaType, text, pages: [], headings: [], ...read }
-    }
-  }
+  const { entry, mediaType } = detectKind(input)
+  return entry.parse(input, mediaType, options)
 }
-
-const toBytes = (data: Uint8Array | string): Uint8Array =>
-  typeof data === 'string' ? new TextEncoder().encode(data) : data

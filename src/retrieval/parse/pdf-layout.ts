@@ -1,4 +1,5 @@
 import { isRightToLeft, joinsWithoutSpace, type Segment } from './pdf-segments.js'
+import { isTableGutter, joinSpanningCells, joinWrappedCells } from './pdf-tables.js'
 import { joinCells } from './text-builder.js'
 
 /** A line of text in reading order. */
@@ -64,6 +65,7 @@ function scoreGutter(segments: readonly Segment[], x: number): number | undefine
     side.filter((segment) => segment.y >= top - segment.size && segment.y <= bottom + segment.size)
   const [leftWeight, rightWeight] = [columnWeight(within(left)), columnWeight(within(right))]
   if (leftWeight === undefined || rightWeight === undefined) return undefined
+  if (isTableGutter(within(left), within(right))) return undefined
   const crossingWeight = sum(within(crossing).map(weightOf))
   return crossingWeight > (leftWeight + rightWeight) * 0.6
     ? undefined
@@ -190,7 +192,7 @@ function joinRow(row: readonly Segment[], asCells: boolean, region: number): Lin
 const CELL_GAP = 2
 
 function regionLines(segments: readonly Segment[], em: number, region: number): Line[] {
-  const rows = groupRows(segments).map(joinMarker)
+  const rows = joinWrappedCells(joinSpanningCells(groupRows(segments).map(joinMarker), em), em)
   return rows.map((row, index) => {
     if (row.length === 1) return joinRow(row, false, region)
     const wide = row.some((segment, at) => at > 0 && segment.x0 - (row[at - 1]?.x1 ?? 0) > CELL_GAP * em)

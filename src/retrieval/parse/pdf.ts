@@ -1,7 +1,15 @@
 import type * as PdfJs from 'pdfjs-dist'
 import { AlcoveError } from '../../protocol/error.js'
 import { throwIfAborted } from '../../runtime/abort.js'
-import { type Heading, type Page, type ParsedDocument, type ParseOptions, parseLimits, tooLarge } from './document.js'
+import {
+  type Heading,
+  type Page,
+  type ParsedDocument,
+  type ParseOptions,
+  type ParseWarning,
+  parseLimits,
+  tooLarge,
+} from './document.js'
 import { groupFragments, type TextRun } from './pdf-fragments.js'
 import { dropFurniture, type PageLines } from './pdf-furniture.js'
 import { headingsFromOutline, headingsFromType, type OutlineEntry } from './pdf-headings.js'
@@ -9,6 +17,7 @@ import { type Line, orderLines } from './pdf-layout.js'
 import { loadPdfJs } from './pdf-library.js'
 import { type JoinedText, joinLines } from './pdf-paragraphs.js'
 import { joinFragments } from './pdf-segments.js'
+import { createFontJudge, type FontJudge } from './pdf-unreadable.js'
 import { createYielder } from './yielding.js'
 
 /** Most entries of an outline that are followed. */
@@ -69,7 +78,8 @@ function translateError(error: unknown): AlcoveError {
 export async function parsePdf(bytes: Uint8Array, options: ParseOptions): Promise<ParsedDocument> {
   const { pdf, close } = await openPdf(bytes)
   try {
-    const pages = await readPages(pdf, options)
+    const judge = createFontJudge()
+    const { pages, warnings } = leaveOutUnreadable(await readPages(pdf, judge, options), judge)
     const joined = joinLines(dropFurniture(pages))
     const outline = await readOutline(pdf, options)
     const fromOutline = headingsFromOutline(outline, joined)
@@ -81,6 +91,7 @@ export async function parsePdf(bytes: Uint8Array, options: ParseOptions): Promis
       text: joined.text,
       pages: pageSpans(joined),
       headings,
+      ...(warnings.length > 0 ? { warnings } : {}),
     }
   } catch (error) {
     throwIfAborted(options.signal)
@@ -90,7 +101,36 @@ export async function parsePdf(bytes: Uint8Array, options: ParseOptions): Promis
   }
 }
 
-async function readPages(pdf: PdfJs.PDFDocumentProxy, options: ParseOptions): Promise<PageLines[]> {
+/** Share of a document's text in unreadable fonts beyond which the rest of it is no document. */
+const UNREADABLE_SHARE = 0.5
+
+/** Takes out lines that are gibberish, and says so. Throws `document-unsupported` where that is most of the document. */
+function leaveOutUnreadable(
+  pages: readonly PageLines[],
+  judge: FontJudge,
+): { pages: PageLines[]; warnings: ParseWarning[] } {
+  const { fonts, share } = judge.judge()
+  if (share > UNREADABLE_SHARE) {
+    throw new AlcoveError('document-unsupported', 'The fonts of the PDF do not say which letters they draw', {
+      hint: 'Its text shows, but cannot be copied. Run text recognition (OCR) on the file, or save it anew from its source.',
+      details: { unreadableShare: Math.round(share * 100) / 100 },
+    })
+  }
+  const warnings: ParseWarning[] = []
+  if (fonts.size > 0) {
+    const message = `${Math.ceil(share * 100)} % of the text is in fonts that do not say which letters they draw`
+    warnings.push({ code: 'unreadable-fonts', message })
+  }
+  const blank = pages.filter(({ lines }) => lines.length === 0).length
+  if (blank > 0 && blank < pages.length) {
+    const message = `${blank} of ${pages.length} pages have no text: they are blank, or pictures as of a scan`
+    warnings.push({ code: 'pages-without-text', message })
+  }
+  const readable = pages.map((page) => ({ ...page, lines: page.lines.filter(({ font }) => !fonts.has(font)) }))
+  return { pages: readable, warnings }
+}
+
+async function readPages(pdf: PdfJs.PDFDocumentProxy, judge: FontJudge, options: ParseOptions): Promise<PageLines[]> {
   const yielder = createYielder(options.signal)
   const pages: PageLines[] = []
   let regions = 0
@@ -99,7 +139,10 @@ async function readPages(pdf: PdfJs.PDFDocumentProxy, options: ParseOptions): Pr
     await yielder.pause()
     const { height, lines } = await readPage(pdf, number, regions)
     regions = Math.max(regions, (lines.at(-1)?.region ?? regions) + 1)
-    for (const line of lines) length += line.text.length
+    for (const line of lines) {
+      length += line.text.length
+      judge.add(line.font, line.text)
+    }
     if (length > parseLimits.textCharacters) {
       throw tooLarge('The text of a document', length, parseLimits.textCharacters, 'characters')
     }

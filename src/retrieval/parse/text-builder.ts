@@ -1,4 +1,4 @@
-import type { Heading } from './document.js'
+import { type Heading, parseLimits, tooLarge } from './document.js'
 
 /** Joins the blocks of a document to readable text, and remembers where its headings stand. */
 export interface TextBuilder {
@@ -7,6 +7,8 @@ export interface TextBuilder {
   /** A line of a list or table: a blank line before it only when the block before was another kind or list. */
   line(text: string, group: string): void
   heading(level: number, title: string): void
+  /** UTF-16 code units so far. */
+  length(): number
   finish(): { text: string; headings: Heading[] }
 }
 
@@ -17,7 +19,7 @@ function withoutBlankEnds(text: string): string {
   return end.slice(end.lastIndexOf('\n', blank - 1) + 1)
 }
 
-/** A builder; `paragraph` is kept as it is inside, so lines of code keep their indentation. */
+/** A builder, which throws `too-large` past the limit of a text; `paragraph` is kept as it is inside, so lines of code keep their indentation. */
 export function createTextBuilder(): TextBuilder {
   const pieces: string[] = []
   const headings: Heading[] = []
@@ -28,6 +30,9 @@ export function createTextBuilder(): TextBuilder {
     const separator = length === 0 ? '' : group !== undefined && group === lastGroup ? '\n' : '\n\n'
     pieces.push(separator, text)
     length += separator.length + text.length
+    if (length > parseLimits.textCharacters) {
+      throw tooLarge('The text of a document', length, parseLimits.textCharacters, 'characters')
+    }
     lastGroup = group
   }
   return {
@@ -45,6 +50,7 @@ export function createTextBuilder(): TextBuilder {
       append(trimmed, undefined)
       headings.push({ level, title: trimmed, start: length - trimmed.length })
     },
+    length: () => length,
     finish: () => ({ text: pieces.join(''), headings }),
   }
 }

@@ -1,5 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { parseLimits, tooLarge } from './document.js'
+import { createYielder } from './yielding.js'
 
 /** One file in a zip archive, as the archive's directory lists it. */
 export interface ZipEntry {
@@ -12,6 +13,12 @@ export interface ZipEntry {
   readonly bytes: number
   /** Where its local header begins. */
   readonly offset: number
+}
+
+export interface UnzipOptions {
+  /** Most bytes that the part may unpack to. @default parseLimits.unzippedPartBytes */
+  readonly limitBytes?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 const END_OF_DIRECTORY = 0x06054b50
@@ -85,37 +92,66 @@ function checkUnpacked(entry: ZipEntry, bytes: number, limit: number): void {
 }
 
 /**
- * Unpacks one entry. What the directory says about its size is checked before, and the true size while unpacking, so
- * that a zip bomb costs no more memory than the limit.
- * Throws `too-large`, `document-encrypted` or `parse-failed`.
+ * Unpacks one entry piece by piece. What the directory says about its size is checked before, and the true size while
+ * unpacking, so that a zip bomb costs no more memory than the limit. Each piece is the consumer's to keep.
+ * Throws `too-large`, `document-encrypted` or `parse-failed`, and what `onPiece` throws.
  */
-export async function unzipEntry(
+export async function inflateEntry(
   archive: Uint8Array,
   entry: ZipEntry,
-  limitBytes: number = parseLimits.unzippedPartBytes,
-): Promise<Uint8Array> {
+  onPiece: (piece: Uint8Array) => void,
+  { limitBytes = parseLimits.unzippedPartBytes, signal }: UnzipOptions = {},
+): Promise<void> {
   if (entry.encrypted) throw new AlcoveError('document-encrypted', `The part ${entry.name} is encrypted`)
   checkUnpacked(entry, entry.bytes, limitBytes)
   const packed = packedBytes(archive, entry)
-  if (entry.method === 0) return packed
+  const yielder = createYielder(signal)
+  if (entry.method === 0) {
+    for (let start = 0; start < packed.length; start += 65_536) {
+      onPiece(packed.subarray(start, start + 65_536))
+      await yielder.pause()
+    }
+    return
+  }
   if (entry.method !== 8) throw broken(`the part ${entry.name} uses the unknown method ${entry.method}`)
   const { Inflate } = await import('fflate')
-  const pieces: Uint8Array[] = []
   let total = 0
+  let consumerError: unknown
   const inflate = new Inflate((piece) => {
     total += piece.length
     checkUnpacked(entry, total, limitBytes)
-    pieces.push(piece)
-  })
-  try {
-    // Small pushes bound what one of them can unpack to, at most 1,032 times.
-    for (let start = 0; start < packed.length || start === 0; start += 16_384) {
-      inflate.push(packed.subarray(start, start + 16_384), start + 16_384 >= packed.length)
+    try {
+      onPiece(piece)
+    } catch (error) {
+      consumerError = error
+      throw error
     }
-  } catch (error) {
-    if (error instanceof AlcoveError) throw error
-    throw broken(`the part ${entry.name} cannot be unpacked (${error instanceof Error ? error.message : error})`)
+  })
+  // Small pushes bound what one of them can unpack to, at most 1,032 times.
+  for (let start = 0; start < packed.length || start === 0; start += 16_384) {
+    try {
+      inflate.push(packed.subarray(start, start + 16_384), start + 16_384 >= packed.length)
+    } catch (error) {
+      if (error === consumerError || error instanceof AlcoveError) throw error
+      throw broken(`the part ${entry.name} cannot be unpacked (${error instanceof Error ? error.message : error})`)
+    }
+    await yielder.pause()
   }
+}
+
+/** Unpacks one entry whole; see `inflateEntry`. */
+export async function unzipEntry(archive: Uint8Array, entry: ZipEntry, options?: UnzipOptions): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let total = 0
+  await inflateEntry(
+    archive,
+    entry,
+    (piece) => {
+      pieces.push(piece)
+      total += piece.length
+    },
+    options,
+  )
   return joinBytes(pieces, total)
 }
 

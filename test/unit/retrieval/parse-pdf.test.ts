@@ -141,3 +141,106 @@ describe('a PDF', () => {
     expect(text).toBe('中文文档的第一行文字很长第二行接着写下去。')
   })
 })
+
+describe('a table in a PDF', () => {
+  const intro: PdfPage['lines'] = pdfColumn(
+    [
+      'The handbook lists what has to be checked, how often, and by whom; see the table below for all',
+      'of it. Anything that is not in the table is the duty of the head of the department, who may pass it',
+      'on to others in writing.',
+    ],
+    { x: 60, y: 780 },
+  )
+  const rows = [
+    ['What has to be checked', 'How often, and by whom'],
+    ['Fire extinguishers and hoses', 'Every twelve months by the service firm'],
+    ['Emergency lights on the stairs', 'Once a month by the caretaker'],
+    ['Lift of the north building', 'Every six months by the technician'],
+    ['Ladders and scaffolding parts', 'Before each use by whoever climbs'],
+    ['Cold store and its alarm', 'Weekly by the head of the kitchen'],
+  ] as const
+
+  it('with long cells keeps its rows whole', async () => {
+    const cells = rows.flatMap(([left, right], index) => [
+      { x: 60, y: 690 - index * 20, text: left },
+      { x: 320, y: 690 - index * 20, text: right },
+    ])
+    const { text } = await parse([{ lines: [...intro, ...cells] }])
+    expect(text).toContain(rows.map((row) => row.join(' | ')).join('\n'))
+  })
+
+  it('has the lines of a cell in its row', async () => {
+    const cells = rows.flatMap(([left, right], index) => {
+      const y = 690 - index * 34
+      return [
+        { x: 60, y, text: left },
+        { x: 320, y, text: right },
+        { x: 320, y: y - 12, text: `and write it into book ${index}` },
+      ]
+    })
+    const { text } = await parse([{ lines: [...intro, ...cells] }])
+    const expected = rows.map((row, index) => `${row.join(' | ')} and write it into book ${index}`)
+    expect(text).toContain(expected.join('\n'))
+  })
+
+  it('has a cell that spans two rows in the upper one', async () => {
+    const cells = [0, 1, 2].flatMap((index) => {
+      const y = 690 - index * 24
+      return [
+        { x: 180, y, text: `OTSL${index}` },
+        { x: 300, y, text: '0.965' },
+        { x: 60, y: y - 6, text: `${index} layers` },
+        { x: 180, y: y - 12, text: `HTML${index}` },
+        { x: 300, y: y - 12, text: '0.938' },
+      ]
+    })
+    const { text } = await parse([{ lines: [...intro, ...cells] }])
+    expect(text).toContain('0 layers | OTSL0 | 0.965\nHTML0 | 0.938\n1 layers | OTSL1 | 0.965')
+  })
+
+  it('is no table where two columns of text stand side by side', async () => {
+    const { text } = await parse([
+      {
+        lines: [
+          ...pdfColumn(columnLines('Left', 12), { x: 50, y: 740 }),
+          ...pdfColumn(columnLines('Right', 12), { x: 310, y: 740 }),
+        ],
+      },
+    ])
+    expect(text).not.toContain('|')
+    expect(text.indexOf('Right column')).toBeGreaterThan(text.indexOf('Left column text of line number 12'))
+  })
+})
+
+describe('a PDF whose fonts do not say which letters they draw', () => {
+  const shifted = (text: string): string =>
+    text.replace(/[\x21-\x7e]/g, (character) => String.fromCharCode(Math.max(0x21, character.charCodeAt(0) - 29)))
+  const sentence = 'the tide comes in twice a day and goes out again as everybody at the harbour knows very well'
+
+  it('is refused, and the hint names text recognition', async () => {
+    const lines = pdfColumn(Array<string>(12).fill(shifted(sentence)), { x: 50, y: 700 })
+    await expect(parse([{ lines }])).rejects.toMatchObject({
+      code: 'document-unsupported',
+      hint: expect.stringContaining('OCR'),
+    })
+  })
+
+  it('is read without them where they are few, with a warning', async () => {
+    const good = pdfColumn(Array<string>(12).fill(sentence), { x: 50, y: 700 })
+    const bad = pdfColumn(Array<string>(3).fill(shifted(sentence)), { x: 50, y: 400, font: 'bold' })
+    const { text, warnings } = await parse([{ lines: [...good, ...bad] }, { lines: [] }])
+    expect(text).toContain(sentence)
+    expect(text).not.toContain(shifted('harbour'))
+    expect(warnings?.map(({ code }) => code)).toEqual(['unreadable-fonts', 'pages-without-text'])
+  })
+
+  it.each([
+    ['capitals', 'THE TIDE COMES IN TWICE A DAY AND GOES OUT AGAIN AS EVERYBODY AT THE HARBOUR KNOWS VERY WELL '],
+    ['German', 'Zweimal am Tag steigt die Flut, und zweimal geht sie wieder hinaus, wie jeder am Hafen weiss '],
+    ['formulas', 'f(x) = ax2 + bx + c where a, b and c are real numbers and x is what we look for in the end '],
+    ['genes', 'ACGTTGCAATCGGATCCATTGACCGATCGATTACAGGCATGAGCCACCGCGCCCGGCCTAATTTTTGTATTTTTAGTAGAGACGGGG '],
+  ])('is not one of %s', async (_, line) => {
+    const { warnings } = await parse([{ lines: pdfColumn([line, line, line], { x: 50, y: 700 }) }])
+    expect(warnings).toBeUndefined()
+  })
+})
