@@ -2,6 +2,7 @@ import type { Citation, Hit } from '../protocol/corpus.js'
 import type { Message, MessagePart } from '../protocol/message.js'
 import type { ChatModel, Sampling } from '../protocol/model.js'
 import { isChinese } from '../text/terms.js'
+import { safeText } from './dialect/safe-text.js'
 import type { Job } from './loop.js'
 import type { ModelTurn } from './model-turn.js'
 import { choosePassages, formatPassages, type Passage } from './passages.js'
@@ -137,7 +138,7 @@ function partsOf({ content }: Message): readonly MessagePart[] {
 
 /** The form that small models answer best from (measured): one short passage and the question. */
 function draftPrompt(passages: readonly Passage[], language: 'en' | 'zh'): string {
-  const text = passages.map((passage) => passage.text.replaceAll(/\s+/g, ' ').trim()).join(' ')
+  const text = safeText(passages.map((passage) => passage.text.replaceAll(/\s+/g, ' ').trim()).join(' '))
   return language === 'zh' ? `根据下文回答：${text}` : `Answer from the text: ${text}`
 }
 

@@ -31,7 +31,7 @@ export async function resumeStep(course: Course, { step, messages, toolCalls }: 
 /** Why the run ends with this answer, or undefined to have another one. */
 async function finishAnswer(course: Course, turn: ModelTurn): Promise<FinishReason | undefined> {
   const { job, documents, structured, conversation, progress } = course
-  const { record } = job
+  const { record, control } = job
   const answer = await structured?.read(turn.text, turn.reason)
   if (answer && 'again' in answer) {
     conversation.push(assistantMessage(turn, undefined), answer.again)
@@ -39,11 +39,31 @@ async function finishAnswer(course: Course, turn: ModelTurn): Promise<FinishReas
     progress.forced ??= 'stop'
     return undefined
   }
+  if (!structured && isMute(course, turn)) {
+    const { askWithResults, resultsAsAnswer } = await import('./answer-again.js')
+    if (progress.rewrite === undefined) {
+      progress.rewrite = askWithResults
+      progress.forced ??= 'stop'
+      return undefined
+    }
+    const answered = resultsAsAnswer(conversation, record.messages)
+    const text = record.text.trim() === '' ? answered : `\n\n${answered}`
+    record.text += text
+    control.emit({ type: 'text-delta', text })
+    record.messages.push({ role: 'assistant', content: answered })
+    return progress.forced ?? 'stop'
+  }
   record.object = answer && { value: answer.object }
   await documents?.finish(job, turn)
   if (!documents?.isDraft) record.messages.push(assistantMessage(turn, record))
   record.partial = ''
   return progress.forced ?? (turn.reason === 'tool-calls' ? 'stop' : turn.reason)
+}
+
+/** Whether the model has nothing to say to what its tools gave. */
+function isMute({ job, documents }: Course, { text, reason }: ModelTurn): boolean {
+  if (text.trim() !== '' || documents?.isDraft || reason === 'content-filter') return false
+  return job.record.messages.some(({ role }) => role === 'tool')
 }
 
 /** Why the run ends after these calls, or undefined to go on. */

@@ -116,6 +116,8 @@ export interface Course {
   readonly progress: {
     /** Why the model must answer now; undefined while it may call. */
     forced?: FinishReason
+    /** How the conversation is written when a model that had nothing to say is asked again, without tools. */
+    rewrite?: (messages: readonly Message[]) => readonly Message[]
     invalidSteps: number
   }
   /** Loads what runs tools; the same one at each call. */
@@ -140,8 +142,8 @@ async function prepareStep(course: Course) {
   const { options, record } = job
   if (record.steps >= (options.maxSteps ?? 20)) progress.forced ??= 'max-steps'
   const toolChoice = stepToolChoice(job, progress.forced)
-  const isFinal = progress.forced !== undefined
-  const state = { conversation, documents, dialect, toolChoice, isFinal }
+  const { forced, rewrite } = progress
+  const state = { conversation, documents, dialect, toolChoice, isFinal: forced !== undefined && !rewrite, rewrite }
   const stepJob =
     model.capabilities.grammar === 'none' ? job : await (await loadFinishing()).constrained(course, toolChoice)
   const request = await buildRequest(stepJob, model, state)

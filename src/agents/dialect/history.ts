@@ -1,4 +1,5 @@
 import type { Message, MessagePart } from '../../protocol/message.js'
+import { safeText } from './safe-text.js'
 
 /** A tool's output as text for a model: a string as it is, everything else as JSON. */
 export function outputText(output: unknown): string {
@@ -43,7 +44,7 @@ export function describeCalls(messages: readonly Message[]): Message[] {
       }
       if (part.type !== 'tool-result') return part
       const what = part.isError ? 'failed' : 'gave'
-      return { type: 'text', text: `(The tool ${part.name} ${what}: ${outputText(part.output)})` }
+      return { type: 'text', text: `(The tool ${part.name} ${what}: ${safeText(outputText(part.output))})` }
     })
     return withParts({ ...message, role: message.role === 'tool' ? 'user' : message.role }, joinText(described))
   })
