@@ -40,6 +40,7 @@ async function finishAnswer(course: Course, turn: ModelTurn): Promise<FinishReas
     return undefined
   }
   if (!structured && isMute(course, turn)) {
+    record.partial = ''
     const { askWithResults, resultsAsAnswer } = await import('./answer-again.js')
     if (progress.rewrite === undefined) {
       progress.rewrite = askWithResults
