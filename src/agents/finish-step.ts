@@ -1,5 +1,5 @@
 import type { Message } from '../protocol/message.js'
-import type { ChatModel, ToolChoice } from '../protocol/model.js'
+import type { ChatModel } from '../protocol/model.js'
 import type { FinishReason } from '../protocol/stream-part.js'
 import type { OnPause, ToolRunner } from '../tools/run-tools.js'
 import type { Dialect } from './dialect/dialect.js'
@@ -105,20 +105,6 @@ function pauser({ job, conversation, documents, progress }: Course, message: Mes
     record.state = () => writeState({ ...kept, step: { message, calls: calls() }, usage: meter.read() })
     return job.canAskApproval
   }
-}
-
-/** The job with what the engine can hold the model to: calls that fit their tools, and an answer that fits its schema. */
-export async function constrained({ job, model, dialect, structured }: Course, toolChoice: ToolChoice): Promise<Job> {
-  const { options, tools } = job
-  const { grammar, trust } = model.capabilities
-  if (options.output && !structured) return job
-  const writesCalls = tools.length > 0 && toolChoice !== 'none' && dialect !== undefined
-  if (!writesCalls) return structured ? { ...job, options: { ...options, output: structured.output } } : job
-  const { constrainCalls } = await import('./constrain.js')
-  const answer = structured?.output.schema
-  const isWeak = trust === 'draft'
-  const output = constrainCalls({ tools, toolChoice, dialect: dialect.name, grammar, answer, isWeak })
-  return output ? { ...job, options: { ...options, output } } : job
 }
 
 /** Messages as the model can take them: results of tools may have pictures. */

@@ -25,6 +25,8 @@ interface TurnOptions {
   readonly isDraft: boolean
   /** Starts a call; undefined where calls are not wanted: they are left out then. */
   readonly onCall: ((call: Call) => Promise<void>) | undefined
+  /** Told of the first text. */
+  readonly onText: () => void
   /** Call ids of the conversation so far. */
   readonly usedIds: Set<string>
 }
@@ -159,7 +161,8 @@ class TurnReader {
     if ('text' in part && part.text === '') return
     meter.markToken()
     if (part.type === 'text-delta') {
-      const { isDraft } = this.#options
+      const { isDraft, onText } = this.#options
+      if (this.text === '') onText()
       this.text += part.text
       if (isDraft) {
         record.draft += part.text
