@@ -1,8 +1,7 @@
 import type { Message, ToolResultPart } from '../protocol/message.js'
 import { isChinese } from '../text/terms.js'
 import { mediaText, replaceMedia } from '../tools/output.js'
-import { describeCalls, outputText, partsOf } from './dialect/history.js'
-import { safeText } from './dialect/safe-text.js'
+import { describeCalls, outputText, partsOf, safeText } from './dialect/history.js'
 import { lastUserText } from './read-input.js'
 
 /** Longest result in an answer that the model did not give, in characters. */

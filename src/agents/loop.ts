@@ -146,7 +146,7 @@ async function prepareStep(course: Course) {
   const asked = { conversation, documents, dialect, toolChoice: stepToolChoice(job, forced), isFinal, rewrite }
   // Most answers have no form.
   const mayHold = model.capabilities.grammar !== 'none' && (job.tools.length > 0 || course.structured !== undefined)
-  const held = mayHold ? await (await import('./hold-step.js')).holdStep(course, asked) : undefined
+  const held = mayHold ? await (await import('./hold-step.js')).holdStep(course, asked, buildRequest) : undefined
   const { toolChoice, dialect: reader } = held?.state ?? asked
   const request = await buildRequest(held?.job ?? job, model, held?.state ?? asked)
   record.steps++

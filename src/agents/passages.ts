@@ -1,6 +1,6 @@
 import type { Hit, Source, Span } from '../protocol/corpus.js'
 import { splitSentences } from '../text/sentences.js'
-import { safeText } from './dialect/safe-text.js'
+import { safeText } from './dialect/history.js'
 
 /** A stretch of a document as the model sees it. `text` is the document's text at `span`. */
 export interface Passage {

@@ -1,5 +1,4 @@
 import type { Message, MessagePart } from '../../protocol/message.js'
-import { safeText } from './safe-text.js'
 
 /** A tool's output as text for a model: a string as it is, everything else as JSON. */
 export function outputText(output: unknown): string {
@@ -48,4 +47,14 @@ export function describeCalls(messages: readonly Message[]): Message[] {
     })
     return withParts({ ...message, role: message.role === 'tool' ? 'user' : message.role }, joinText(described))
   })
+}
+
+/**
+ * Text of others (documents, results of tools) for a prompt: a space stands in what looks like a tag of a chat template, so that it cannot
+ * end its turn or begin one, and in the given tags.
+ */
+export function safeText(text: string, tags: readonly string[] = []): string {
+  let safe = text.replaceAll(/<(?=\|[\w/])|<(?=(?:start|end)_of_turn>)|<(?=\/?s>)|\[(?=\/?INST\])/g, '$& ')
+  for (const tag of tags) safe = safe.replaceAll(tag, () => `${tag.charAt(0)} ${tag.slice(1)}`)
+  return safe
 }

@@ -1,10 +1,10 @@
 import { jsonLine } from './common-tags.js'
 import type { Dialect } from './dialect.js'
+import { safeText } from './history.js'
 import { createParserFactory } from './incremental-parser.js'
 import { NamedCallScanner } from './named-call-scanner.js'
 import { callJson, createFormat, escapeTags, toolJson } from './prompt.js'
 import { readNamedCalls } from './read-calls.js'
-import { safeText } from './safe-text.js'
 import type { Tag } from './tags.js'
 
 const OPEN = '[TOOL_CALLS]'

@@ -2,8 +2,7 @@ import type { Message, MessagePart, ToolResultPart } from '../../protocol/messag
 import type { ToolChoice, ToolDescription } from '../../protocol/model.js'
 import type { ReadCall } from './call-scanner.js'
 import type { DialectRequest } from './dialect.js'
-import { describeCalls, joinText, outputText, partsOf, withParts } from './history.js'
-import { safeText } from './safe-text.js'
+import { describeCalls, joinText, outputText, partsOf, safeText, withParts } from './history.js'
 
 /** How a dialect writes what a model reads. */
 export interface PromptStyle {
