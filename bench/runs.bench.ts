@@ -59,18 +59,31 @@ async function runAlone(library: Library, count: number): Promise<number[]> {
   return samples
 }
 
+/** Microseconds that each part of a long answer takes, the reading of it and the model's own share included. */
+async function costOfPart({ createAgent, scriptedModel }: Library, deltas: number): Promise<number> {
+  const agent = createAgent({ model: scriptedModel([answer.repeat(deltas)], { chunkSize: answer.length }) })
+  let parts = 0
+  const ms = await timeOf(async () => {
+    for await (const part of agent.stream('Go on.')) if (part.type === 'text-delta') parts++
+  })
+  if (parts !== deltas) throw new Error(`expected ${deltas} deltas, got ${parts}`)
+  return (1_000 * ms) / parts
+}
+
 /** Runs the benchmark in this page. */
 export async function run({ quick }: BenchContext): Promise<Report> {
   const [{ createAgent }, { scriptedModel }] = await Promise.all([loadAlcove(), loadTesting()])
   const library = { createAgent, scriptedModel }
   const count = quick ? 100 : 1_000
-  const rounds = quick ? 2 : 5
+  const rounds = quick ? 2 : 10
   await runCrowd(library, count)
   const heapBefore = await usedHeapBytes()
   const crowds: Crowd[] = []
   for (let round = 0; round < rounds; round++) crowds.push(await runCrowd(library, count))
   const heapAfter = await usedHeapBytes()
   const alone = await runAlone(library, count)
+  const perPart: number[] = []
+  for (let round = 0; round < rounds; round++) perPart.push(await costOfPart(library, quick ? 500 : 5_000))
   const perRun = crowds.map(({ totalMs }) => totalMs / count)
   const displacements = crowds.flatMap(({ finishedAs }) => finishedAs.map((place, start) => Math.abs(place - start)))
   return {
@@ -88,6 +101,11 @@ export async function run({ quick }: BenchContext): Promise<Report> {
         max: Math.max(...alone),
         samples: alone.length,
         goal: { on: 'value', most: 5 },
+      },
+      {
+        what: `Own cost of a part in a long answer, ${answer.length} characters each`,
+        unit: 'µs',
+        ...measureOf(summarize(perPart)),
       },
       {
         what: 'Places by which a run finishes earlier or later than it started, worst',

@@ -18,7 +18,7 @@ export interface ConstrainOptions {
   readonly grammar: ChatModelCapabilities['grammar']
   /** Form of an answer without a call. @default any text, which may also stand before the first call */
   readonly answer?: JsonSchema | undefined
-  /** Most calls in one turn: a small model would go on for ever. @default 4 */
+  /** Most calls in one turn: a small model would go on for ever. @default 4; 1 for a weak model, which only repeats itself */
   readonly maxCalls?: number | undefined
   /** Whether the model is so small that it gets lost in long strings: those without a limit of their own get a low one. @default false */
   readonly isWeak?: boolean | undefined
@@ -34,8 +34,9 @@ const WEAK_STRING = 80
  * @throws AlcoveError `invalid-argument` for an input schema that nothing fits, or that refers to nowhere
  */
 export function constrainCalls(options: ConstrainOptions): OutputConstraint | undefined {
-  const { toolChoice, grammar, maxCalls, answer } = options
-  const maxLength = options.isWeak ? WEAK_STRING : undefined
+  const { toolChoice, grammar, answer, isWeak } = options
+  const maxCalls = options.maxCalls ?? (isWeak ? 1 : undefined)
+  const maxLength = isWeak ? WEAK_STRING : undefined
   const form = Object.hasOwn(CALL_FORMS, options.dialect) ? CALL_FORMS[options.dialect] : undefined
   const tools =
     typeof toolChoice === 'object' ? options.tools.filter(({ name }) => name === toolChoice.name) : options.tools

@@ -2,6 +2,7 @@ import type { Citation, Hit } from '../protocol/corpus.js'
 import type { Message, MessagePart } from '../protocol/message.js'
 import type { ChatModel, Sampling } from '../protocol/model.js'
 import { isChinese } from '../text/terms.js'
+import { safeText } from './dialect/history.js'
 import type { Job } from './loop.js'
 import type { ModelTurn } from './model-turn.js'
 import { choosePassages, formatPassages, type Passage } from './passages.js'
@@ -22,6 +23,10 @@ export interface Documents {
   quote(): Promise<{ readonly text: string; readonly citations: readonly Citation[] }>
   /** The conversation with the passages in the user turn that was the last one at first. @param count how many of the best passages */
   addTo(messages: readonly Message[], count?: number): readonly Message[]
+  /** Tokens of passages that the prompt may have. */
+  readonly budgetTokens: number
+  /** Puts more into the prompt than was found, where there is room; what was found comes first when it gets narrow. */
+  complete(rest: readonly Hit[]): void
   /** From now on only so many of the best passages are in the prompt. */
   keep(count: number): void
   /** From now on the prompt's passages have about so many tokens, chosen anew. */
@@ -57,7 +62,9 @@ class RunDocuments implements Documents {
   passages: readonly Passage[]
   isAnswered = false
   readonly #question: string
-  readonly #budget: number
+  readonly budgetTokens: number
+  /** What the prompt may have besides the hits. */
+  #rest: readonly Hit[] = []
   /** The message that the passages stand before: what the run adds may have user messages too. */
   #asked: Message | undefined
   /** A draft's passage around the best quotation, of so many tokens. */
@@ -67,9 +74,9 @@ class RunDocuments implements Documents {
     this.hits = hits
     this.isDraft = model.capabilities.trust === 'draft'
     const usual = this.isDraft ? DRAFT_PASSAGE_TOKENS : Math.min(2000, Math.floor(model.contextTokens / 2))
-    this.#budget = passageTokens ?? usual
+    this.budgetTokens = passageTokens ?? usual
     this.#question = question
-    this.passages = choosePassages(hits, this.#budget)
+    this.passages = choosePassages(hits, this.budgetTokens)
     const maxTokens = sampling?.maxTokens ?? DRAFT_ANSWER_TOKENS
     this.sampling = this.isDraft ? { ...sampling, maxTokens } : undefined
   }
@@ -81,7 +88,7 @@ class RunDocuments implements Documents {
     const [best] = answer.quotes
     if (best !== undefined) {
       this.#window = (budgetTokens) => windowAround(best, budgetTokens)
-      this.passages = [this.#window(this.#budget)]
+      this.passages = [this.#window(this.budgetTokens)]
     }
     return answer
   }
@@ -100,12 +107,19 @@ class RunDocuments implements Documents {
     return messages.with(at, { ...message, content: [{ type: 'text', text: this.#text(shown) }, ...partsOf(message)] })
   }
 
+  complete(rest: readonly Hit[]): void {
+    this.#rest = rest
+    this.narrow(this.budgetTokens)
+  }
+
   keep(count: number): void {
     this.passages = this.passages.filter(({ rank }) => rank < count)
   }
 
   narrow(budgetTokens: number): void {
-    this.passages = this.#window ? [this.#window(budgetTokens)] : choosePassages(this.hits, budgetTokens)
+    this.passages = this.#window
+      ? [this.#window(budgetTokens)]
+      : choosePassages([...this.hits, ...this.#rest], budgetTokens)
   }
 
   async finish({ control, record }: Job, { text, textStart, citations: own }: ModelTurn): Promise<void> {
@@ -137,7 +151,7 @@ function partsOf({ content }: Message): readonly MessagePart[] {
 
 /** The form that small models answer best from (measured): one short passage and the question. */
 function draftPrompt(passages: readonly Passage[], language: 'en' | 'zh'): string {
-  const text = passages.map((passage) => passage.text.replaceAll(/\s+/g, ' ').trim()).join(' ')
+  const text = safeText(passages.map((passage) => passage.text.replaceAll(/\s+/g, ' ').trim()).join(' '))
   return language === 'zh' ? `根据下文回答：${text}` : `Answer from the text: ${text}`
 }
 

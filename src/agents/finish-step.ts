@@ -1,5 +1,5 @@
 import type { Message } from '../protocol/message.js'
-import type { ChatModel, ToolChoice } from '../protocol/model.js'
+import type { ChatModel } from '../protocol/model.js'
 import type { FinishReason } from '../protocol/stream-part.js'
 import type { OnPause, ToolRunner } from '../tools/run-tools.js'
 import type { Dialect } from './dialect/dialect.js'
@@ -31,7 +31,7 @@ export async function resumeStep(course: Course, { step, messages, toolCalls }: 
 /** Why the run ends with this answer, or undefined to have another one. */
 async function finishAnswer(course: Course, turn: ModelTurn): Promise<FinishReason | undefined> {
   const { job, documents, structured, conversation, progress } = course
-  const { record } = job
+  const { record, control } = job
   const answer = await structured?.read(turn.text, turn.reason)
   if (answer && 'again' in answer) {
     conversation.push(assistantMessage(turn, undefined), answer.again)
@@ -39,11 +39,32 @@ async function finishAnswer(course: Course, turn: ModelTurn): Promise<FinishReas
     progress.forced ??= 'stop'
     return undefined
   }
+  if (!structured && isMute(course, turn)) {
+    record.partial = ''
+    const { askWithResults, resultsAsAnswer } = await import('./answer-again.js')
+    if (progress.rewrite === undefined) {
+      progress.rewrite = askWithResults
+      progress.forced ??= 'stop'
+      return undefined
+    }
+    const answered = resultsAsAnswer(conversation, record.messages)
+    const text = record.text.trim() === '' ? answered : `\n\n${answered}`
+    record.text += text
+    control.emit({ type: 'text-delta', text })
+    record.messages.push({ role: 'assistant', content: answered })
+    return progress.forced ?? 'stop'
+  }
   record.object = answer && { value: answer.object }
   await documents?.finish(job, turn)
   if (!documents?.isDraft) record.messages.push(assistantMessage(turn, record))
   record.partial = ''
   return progress.forced ?? (turn.reason === 'tool-calls' ? 'stop' : turn.reason)
+}
+
+/** Whether the model has nothing to say to what its tools gave. */
+function isMute({ job, documents }: Course, { text, reason }: ModelTurn): boolean {
+  if (text.trim() !== '' || documents?.isDraft || reason === 'content-filter') return false
+  return job.record.messages.some(({ role }) => role === 'tool')
 }
 
 /** Why the run ends after these calls, or undefined to go on. */
@@ -84,20 +105,6 @@ function pauser({ job, conversation, documents, progress }: Course, message: Mes
     record.state = () => writeState({ ...kept, step: { message, calls: calls() }, usage: meter.read() })
     return job.canAskApproval
   }
-}
-
-/** The job with what the engine can hold the model to: calls that fit their tools, and an answer that fits its schema. */
-export async function constrained({ job, model, dialect, structured }: Course, toolChoice: ToolChoice): Promise<Job> {
-  const { options, tools } = job
-  const { grammar, trust } = model.capabilities
-  if (options.output && !structured) return job
-  const writesCalls = tools.length > 0 && toolChoice !== 'none' && dialect !== undefined
-  if (!writesCalls) return structured ? { ...job, options: { ...options, output: structured.output } } : job
-  const { constrainCalls } = await import('./constrain.js')
-  const answer = structured?.output.schema
-  const isWeak = trust === 'draft'
-  const output = constrainCalls({ tools, toolChoice, dialect: dialect.name, grammar, answer, isWeak })
-  return output ? { ...job, options: { ...options, output } } : job
 }
 
 /** Messages as the model can take them: results of tools may have pictures. */

@@ -116,6 +116,8 @@ export interface Course {
   readonly progress: {
     /** Why the model must answer now; undefined while it may call. */
     forced?: FinishReason
+    /** How the conversation is written when a model that had nothing to say is asked again, without tools. */
+    rewrite?: (messages: readonly Message[]) => readonly Message[]
     invalidSteps: number
   }
   /** Loads what runs tools; the same one at each call. */
@@ -139,22 +141,29 @@ async function prepareStep(course: Course) {
   const { job, model, documents, dialect, conversation, progress, usedIds, open } = course
   const { options, record } = job
   if (record.steps >= (options.maxSteps ?? 20)) progress.forced ??= 'max-steps'
-  const toolChoice = stepToolChoice(job, progress.forced)
-  const isFinal = progress.forced !== undefined
-  const state = { conversation, documents, dialect, toolChoice, isFinal }
-  const stepJob =
-    model.capabilities.grammar === 'none' ? job : await (await loadFinishing()).constrained(course, toolChoice)
-  const request = await buildRequest(stepJob, model, state)
+  const { forced, rewrite } = progress
+  const isFinal = forced !== undefined && !rewrite
+  const asked = { conversation, documents, dialect, toolChoice: stepToolChoice(job, forced), isFinal, rewrite }
+  // Most answers have no form.
+  const mayHold = model.capabilities.grammar !== 'none' && (job.tools.length > 0 || course.structured !== undefined)
+  const held = mayHold ? await (await import('./hold-step.js')).holdStep(course, asked, buildRequest) : undefined
+  const { toolChoice, dialect: reader } = held?.state ?? asked
+  const request = await buildRequest(held?.job ?? job, model, held?.state ?? asked)
   record.steps++
   return async () => {
-    // Loaded while the model writes. A failure shows where it is awaited.
-    const finishing = loadFinishing()
-    finishing.catch(() => {})
     if (job.tools.length > 0) open().catch(() => {})
     const onCall = toolChoice === 'none' ? undefined : async (call: Call) => (await open()).start(call)
     const isDraft = documents?.isDraft ?? false
-    const turn = await callModel(job, model, request, { dialect, isDraft, onCall, usedIds })
-    return await (await finishing).finishTurn(course, turn)
+    // What comes next is loaded while the model writes, not before. A failure shows where it is awaited.
+    const onText = () => void loadFinishing().catch(() => {})
+    const turn = await callModel(job, model, request, {
+      dialect: held?.reader ?? reader,
+      isDraft,
+      onCall,
+      onText,
+      usedIds,
+    })
+    return await (await loadFinishing()).finishTurn(course, turn)
   }
 }
 
@@ -169,7 +178,9 @@ async function openDialect({ options, tools }: Job, { capabilities }: ChatModel)
   const { dialect: named = 'auto' } = options
   if (named === 'native' || (named === 'auto' && capabilities.tools === 'native')) return undefined
   const { chooseDialect } = await import('./choose-dialect.js')
-  return await chooseDialect(named, tools.length > 0, capabilities.dialect)
+  // What an engine that knows schemas only can hold a model to is read as JSON.
+  const usual = capabilities.grammar === 'json-schema' ? 'json' : 'hermes'
+  return await chooseDialect(named, tools.length > 0, capabilities.dialect ?? usual)
 }
 
 function callIds(messages: readonly Message[]): Set<string> {

@@ -25,6 +25,8 @@ interface TurnOptions {
   readonly isDraft: boolean
   /** Starts a call; undefined where calls are not wanted: they are left out then. */
   readonly onCall: ((call: Call) => Promise<void>) | undefined
+  /** Told of the first text. */
+  readonly onText: () => void
   /** Call ids of the conversation so far. */
   readonly usedIds: Set<string>
 }
@@ -51,7 +53,7 @@ export async function callModel(
       if (parts % PARTS_AT_ONCE === 0) await yieldToTasks()
       await control.ready()
       const { done, value: part } = await abortable(reader.read(), control.signal)
-      if (done) break
+      if (done || turn.isOver) break
       if (part.type === 'model-usage') usage = part.usage
       else if (part.type === 'model-finish') reason = part.reason
       else if (part.type !== 'text-delta' || stop === undefined) await turn.take(part)
@@ -98,7 +100,10 @@ class TurnReader {
   readonly #calls: Call[] = []
   readonly #citations: Citation[] = []
   readonly #textStart: number
+  readonly #made = new Set<string>()
   text = ''
+  /** Whether the model only repeats itself: what it goes on to write does not count. */
+  isOver = false
 
   constructor(job: Job, options: TurnOptions) {
     this.#job = job
@@ -133,7 +138,16 @@ class TurnReader {
     }
   }
 
+  /** Calls that are written as text: a small model repeats them without end. */
+  #isRepeated({ name, input }: Call): boolean {
+    const key = JSON.stringify([name, input])
+    this.isOver ||= this.#parser !== undefined && this.#made.has(key)
+    this.#made.add(key)
+    return this.isOver
+  }
+
   async #handle(part: Exclude<ModelPart, { type: 'model-usage' | 'model-finish' }>): Promise<void> {
+    if (this.isOver) return
     const { control, meter, record } = this.#job
     meter.setLoading(part.type === 'status' && part.status === 'loading')
     if (part.type === 'status') {
@@ -147,7 +161,8 @@ class TurnReader {
     if ('text' in part && part.text === '') return
     meter.markToken()
     if (part.type === 'text-delta') {
-      const { isDraft } = this.#options
+      const { isDraft, onText } = this.#options
+      if (this.text === '') onText()
       this.text += part.text
       if (isDraft) {
         record.draft += part.text
@@ -162,10 +177,12 @@ class TurnReader {
       control.emit(part)
     } else if (this.#options.onCall !== undefined) {
       const named = { ...part, callId: this.#uniqueId(part.callId) }
+      if (named.type === 'tool-call') {
+        this.#ids.delete(part.callId)
+        if (this.#isRepeated(named)) return
+      }
       control.emit(named)
-      if (named.type !== 'tool-call') return
-      this.#ids.delete(part.callId)
-      await this.#call(named)
+      if (named.type === 'tool-call') await this.#call(named)
     }
   }
 

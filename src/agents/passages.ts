@@ -1,5 +1,6 @@
 import type { Hit, Source, Span } from '../protocol/corpus.js'
 import { splitSentences } from '../text/sentences.js'
+import { safeText } from './dialect/history.js'
 
 /** A stretch of a document as the model sees it. `text` is the document's text at `span`. */
 export interface Passage {
@@ -91,7 +92,7 @@ const WORDS = {
 export function formatPassages(passages: readonly Passage[], language: 'en' | 'zh'): string {
   const words = WORDS[language]
   const blocks = passages.map((passage) => `${heading(passage, words.page)}\n${passage.text.trim()}`)
-  const all = blocks.join('\n\n')
+  const all = safeText(blocks.join('\n\n'))
   let tag = 'passages'
   for (let at = 2; all.toLowerCase().includes(tag); at++) tag = `passages-${at}`
   return `${words.intro}\n<${tag}>\n${all}\n</${tag}>\n${words.task}`

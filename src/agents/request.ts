@@ -18,6 +18,8 @@ export interface RequestState {
   readonly toolChoice: ToolChoice
   /** Whether this is the last call, which must answer. */
   readonly isFinal: boolean
+  /** What becomes of the conversation when the model is asked without its tools, after all that was trimmed. */
+  readonly rewrite?: ((messages: readonly Message[]) => readonly Message[]) | undefined
 }
 
 /** A conversation that can be no longer is counted whole at each step. */
@@ -29,7 +31,8 @@ export async function buildRequest(job: Job, model: ChatModel, state: RequestSta
   const { history } = await historyTools(job, state)
   const write = (given: readonly Message[], passages?: number) => {
     const messages = history(given)
-    return writeRequest(job, state, documents ? documents.addTo(messages, passages) : messages)
+    const shown = documents ? documents.addTo(messages, passages) : messages
+    return writeRequest(job, state, state.rewrite?.(shown) ?? shown)
   }
   const { context, sampling }: ContextSettings = job.options
   const settings = { context, sampling: documents?.sampling ?? sampling }
@@ -60,7 +63,7 @@ async function historyTools(
 
 function writeRequest(
   { options, tools }: Job,
-  { dialect, documents, toolChoice, isFinal }: RequestState,
+  { dialect, documents, toolChoice, isFinal, rewrite }: RequestState,
   conversation: readonly Message[],
 ): ModelRequest {
   const messages = withInstructions(conversation.map(forModel), options.instructions)
@@ -87,7 +90,7 @@ function writeRequest(
     if (!dialect.stop) return request
     return { ...request, sampling: { ...sampling, stop: [...(sampling?.stop ?? []), ...dialect.stop] } }
   }
-  const canCall = described.length > 0 && options.toolChoice !== 'none'
+  const canCall = described.length > 0 && options.toolChoice !== 'none' && !rewrite
   return canCall ? { messages, tools: described, ...common } : { messages, ...common }
 }
 

@@ -5,6 +5,7 @@ import { abortable } from '../runtime/abort.js'
 import { createDocuments, type Documents } from './documents.js'
 import type { Job } from './loop.js'
 import { lastUserText } from './read-input.js'
+import { restOfCorpus } from './whole-corpus.js'
 
 /** What the agent's corpus has on the question. */
 export async function searchDocuments(job: Job, conversation: readonly Message[]): Promise<readonly Hit[]> {
@@ -37,7 +38,15 @@ export async function openDocuments(
     passageTokens: options.retrieval?.passageTokens,
     sampling: options.sampling,
   })
-  if (model.capabilities.trust !== 'draft') return documents
+  if (model.capabilities.trust !== 'draft') {
+    const { corpus, retrieval } = options
+    // A filter leaves out what must not be seen.
+    if (corpus && retrieval?.where === undefined) {
+      const rest = restOfCorpus(corpus, hits, documents.budgetTokens)
+      documents.complete(await abortable(rest, control.signal))
+    }
+    return documents
+  }
   const { text, citations } = await documents.quote()
   if (isResumed) return documents
   record.text = text

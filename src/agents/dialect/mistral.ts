@@ -1,8 +1,9 @@
 import { jsonLine } from './common-tags.js'
 import type { Dialect } from './dialect.js'
+import { safeText } from './history.js'
 import { createParserFactory } from './incremental-parser.js'
 import { NamedCallScanner } from './named-call-scanner.js'
-import { callJson, createFormat, escapeTags, safeText, toolJson } from './prompt.js'
+import { callJson, createFormat, escapeTags, toolJson } from './prompt.js'
 import { readNamedCalls } from './read-calls.js'
 import type { Tag } from './tags.js'
 

@@ -2,7 +2,7 @@ import type { Message, MessagePart, ToolResultPart } from '../../protocol/messag
 import type { ToolChoice, ToolDescription } from '../../protocol/model.js'
 import type { ReadCall } from './call-scanner.js'
 import type { DialectRequest } from './dialect.js'
-import { describeCalls, joinText, outputText, partsOf, withParts } from './history.js'
+import { describeCalls, joinText, outputText, partsOf, safeText, withParts } from './history.js'
 
 /** How a dialect writes what a model reads. */
 export interface PromptStyle {
@@ -69,13 +69,6 @@ export function escapeTags(code: string, tags: readonly string[]): string {
 /** A result's text, which cannot end its own tag or begin a turn, whatever it says. */
 export function safeOutput({ output }: ToolResultPart, tags: readonly string[]): string {
   return safeText(outputText(output), tags)
-}
-
-/** Text with a space in what looks like a tag of the format, or of a chat template. */
-export function safeText(text: string, tags: readonly string[]): string {
-  let safe = text.replaceAll(/<(?=\|[\w/])|<(?=(?:start|end)_of_turn>)|\[(?=\/?INST\])/g, '$& ')
-  for (const tag of tags) safe = safe.replaceAll(tag, () => `${tag.charAt(0)} ${tag.slice(1)}`)
-  return safe
 }
 
 function demandOf(toolChoice: ToolChoice, language: 'en' | 'zh'): string {
