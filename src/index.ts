@@ -39,6 +39,7 @@ export type {
   Corpus,
   CorpusOptions,
   CorpusStats,
+  DocumentChanges,
   DocumentInput,
   DocumentSummary,
   Hit,

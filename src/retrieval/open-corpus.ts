@@ -3,15 +3,17 @@ import type {
   AddResult,
   CorpusOptions,
   CorpusStats,
+  DocumentChanges,
   DocumentInput,
   DocumentSummary,
   Hit,
   SearchOptions,
   StoredDocument,
 } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
-import { CorpusIndex } from './corpus-index.js'
+import { CorpusIndex, chunkTextsOf } from './corpus-index.js'
+import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
@@ -27,6 +29,7 @@ import {
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
 import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
+import { createIndexKeeper, type IndexKeeper } from './storage/index-keeper.js'
 import { createVectorBackfill, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {
@@ -38,6 +41,9 @@ export interface OpenCorpusOptions {
   readonly onWarning: (error: AlcoveError) => void
 }
 
+/** Numbers of vectors that go into the index at one time. */
+const vectorBatch = 2 ** 20
+
 /**
  * One corpus in one thread: its store, and its index in memory. The index is read at the first use, and read again where another tab has
  * changed the corpus, which the revision tells. What changes the index waits in line; a search does not, as each change is one step.
@@ -46,7 +52,7 @@ export class OpenCorpus {
   readonly name: string
   readonly #options: OpenCorpusOptions
   readonly #store: CorpusStore
-  readonly #index = new CorpusIndex()
+  readonly #index: CorpusIndex
   readonly #stop = new AbortController()
   #meta: CorpusMeta
   #embedder: TextEmbedder | undefined
@@ -58,11 +64,13 @@ export class OpenCorpus {
   /** The end of the line of changes to the index. */
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
+  readonly #keeper: IndexKeeper
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
     const meta = await options.store.open({})
-    await options.store.sweep()
     const corpus = new OpenCorpus(options, meta)
+    // Not waited for: what no entry names does not show, and the first search need not wait.
+    corpus.#sweep()
     corpus.#startBackfill()
     return corpus
   }
@@ -73,6 +81,15 @@ export class OpenCorpus {
     this.#store = options.store
     this.#embedder = options.embedder
     this.#meta = meta
+    this.#index = new CorpusIndex((entries) => options.store.readContents(entries, () => false))
+    this.#keeper = createIndexKeeper({
+      store: options.store,
+      index: this.#index,
+      locks: options.locks,
+      lockName: `alcove-corpus-index/${encodeURIComponent(options.name)}`,
+      signal: this.#stop.signal,
+      onWarning: options.onWarning,
+    })
     this.#backfill = createVectorBackfill({
       locks: options.locks,
       lockName: `alcove-corpus-embedding/${encodeURIComponent(options.name)}`,
@@ -141,7 +158,22 @@ export class OpenCorpus {
       })
     } finally {
       if (this.#hasNewPending) this.#startBackfill()
+      this.#keeper.save()
     }
+  }
+
+  /** Changes what is known of a document; true when there is one. Its passages and vectors stay. */
+  async update(id: string, changes: DocumentChanges): Promise<boolean> {
+    const change = checkChanges(id, changes)
+    await this.#refresh()
+    return await this.#change(async () => {
+      throwIfAborted(this.#stop.signal)
+      const changed = await this.#store.changeEntry(id, change)
+      if (changed === undefined) return false
+      await this.#showEntry(id, changed)
+      await this.#noteOwnChange()
+      return true
+    })
   }
 
   async search(query: string, options: SearchOptions): Promise<Hit[]> {
@@ -160,8 +192,9 @@ export class OpenCorpus {
   async get(id: string): Promise<StoredDocument | undefined> {
     await this.#refresh()
     const entry = this.#index.entryOf(id)
-    const text = this.#index.textOf(id)
-    if (entry === undefined || text === undefined) return undefined
+    const content = await this.#index.contentOf(id)
+    if (entry === undefined || content === undefined) return undefined
+    const { text } = content
     const { title, url, metadata, pages } = entry
     return {
       id,
@@ -228,6 +261,7 @@ export class OpenCorpus {
       }
     }
     this.#startBackfill()
+    this.#keeper.save()
     return { ids, ...counts, failed: [] }
   }
 
@@ -251,6 +285,7 @@ export class OpenCorpus {
       this.#index.put(stored.entry, this.#searchable(stored.entry, content))
       this.#hasNewPending ||= !this.#isCurrent(stored.entry)
       await this.#noteOwnChange()
+      this.#keeper.note(stored.entry)
       return stored.type
     })
   }
@@ -299,21 +334,39 @@ export class OpenCorpus {
     if (isOnTop && meta.revision === before.revision + 1) this.#shown = revisionOf(meta)
   }
 
-  /** Brings the index in line with the entries: only documents that are new or changed are read. */
+  /** Brings the index in line with the entries: first from the stored index, then from the documents that it does not have. */
   async #load(): Promise<void> {
     const entries = await this.#store.readEntries()
     const stored = new Map(entries.map((entry) => [entry.id, entry]))
     for (const entry of this.#index.entries) {
-      if (stored.get(entry.id)?.segment !== entry.segment) this.#index.remove(entry.id)
+      const now = stored.get(entry.id)
+      if (now?.segment !== entry.segment || now.title !== entry.title) this.#index.remove(entry.id)
+      else this.#index.putEntry(entry.id, now)
     }
+    if (this.#index.size === 0) await this.#loadWords(entries)
     const missing = entries.filter(({ id }) => this.#index.entryOf(id) === undefined)
     const yielder = createYielder()
-    for await (const { entry, content } of this.#store.readContents(missing, (one) => this.#isCurrent(one))) {
+    for await (const { entry, content } of this.#store.readContents(missing, () => false)) {
       this.#index.put(entry, content)
+      this.#keeper.note(entry)
       await yielder.pause()
     }
     await this.#loadVectors(entries)
     this.#nextOrder = Math.max(this.#nextOrder, (entries.at(-1)?.order ?? -1) + 1)
+    this.#keeper.save()
+  }
+
+  /** Takes over the stored words of documents that are as they were when these were stored. */
+  async #loadWords(entries: readonly DocumentEntry[]): Promise<void> {
+    const bySegment = new Map(entries.map((entry) => [entry.segment, entry]))
+    for await (const { segment } of this.#store.readIndex()) {
+      const documents = segment.documents.map(({ segment: name, title, chunks }) => {
+        const entry = bySegment.get(name)
+        return { entry: entry?.title === title && entry.chunks === chunks ? entry : undefined, chunks }
+      })
+      this.#index.putWords(documents, segment.words)
+    }
+    if (this.#index.size > 0) this.#warmUp()
   }
 
   /** Reads vectors of the current model that the index does not have yet. */
@@ -323,9 +376,42 @@ export class OpenCorpus {
     const missing = (entries ?? (await this.#store.readEntries())).filter(
       ({ id, vectors }) => vectors?.embedder === key && !this.#index.hasVectors(id),
     )
-    for await (const { entry, content } of this.#store.readContents(missing, () => true)) {
-      if (content.vectors !== undefined) this.#index.putVectors(entry, content.vectors)
+    let rows: { entry: DocumentEntry; vectors: Float32Array }[] = []
+    let size = 0
+    for await (const row of this.#store.readVectors(missing)) {
+      rows.push(row)
+      size += row.vectors.length
+      if (size < vectorBatch) continue
+      this.#index.putVectors(rows)
+      rows = []
+      size = 0
     }
+    this.#index.putVectors(rows)
+  }
+
+  /** Shows a changed entry: only a new title changes the words, and then text and vectors are read, not made. */
+  async #showEntry(id: string, changed: DocumentEntry): Promise<void> {
+    if (this.#index.entryOf(id)?.title === changed.title) {
+      this.#index.putEntry(id, changed)
+      return
+    }
+    this.#index.remove(id)
+    for await (const { entry, content } of this.#store.readContents([changed], (one) => this.#isCurrent(one))) {
+      this.#index.put(entry, content)
+      this.#keeper.note(entry)
+    }
+  }
+
+  #sweep(): void {
+    this.#store.sweep().catch((error: unknown) => {
+      if (!this.isClosed) this.#options.onWarning(toAlcoveError(error, 'store-blocked', 'leftovers were not swept'))
+    })
+  }
+
+  /** Reads texts while nobody waits for them. What cannot be read then is read when it is wanted. */
+  #warmUp(): void {
+    const yielder = createYielder()
+    this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
   }
 
   #startBackfill(): void {
@@ -343,13 +429,14 @@ export class OpenCorpus {
   async #embedDocument(id: string, embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
     await this.#refresh()
     const entry = this.#index.entryOf(id)
-    if (entry === undefined || entry.vectors?.embedder === embedder.key) return
-    const vectors = joinVectors(await embedder.documents(this.#index.chunkTexts(id), { signal }))
+    const content = await this.#index.contentOf(id)
+    if (entry === undefined || content === undefined || entry.vectors?.embedder === embedder.key) return
+    const vectors = joinVectors(await embedder.documents(chunkTextsOf(content.text, content.table), { signal }))
     await this.#change(async () => {
       throwIfAborted(signal)
       const named = await this.#store.putVectors(entry, vectors, embedder.key)
       if (named === undefined) return
-      this.#index.putVectors(named, vectors)
+      this.#index.putVectors([{ entry: named, vectors }])
       await this.#noteOwnChange()
     })
   }

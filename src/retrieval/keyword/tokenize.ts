@@ -60,6 +60,16 @@ export function createTokenize(): Tokenize {
   }
 }
 
+/** A word at the very end, of a script that is written with spaces: nothing says that it was typed to its end. */
+const wordAtEnd =
+  /(?:(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Bopomofo}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}]){1,64}$/u
+
+/** The word that a text ends in, as a token but not stemmed; undefined when it ends otherwise. */
+export function lastWordOf(text: string): string | undefined {
+  const word = wordAtEnd.exec(text.slice(-maxWordLength).normalize('NFKC'))?.[0]
+  return word === undefined ? undefined : normalizeWord(word, (whole) => whole)
+}
+
 /** Overlapping pairs of code points; the single one where a run has but one. */
 function pushPairs(tokens: string[], run: string): void {
   let previous = ''
