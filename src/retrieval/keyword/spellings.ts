@@ -33,7 +33,8 @@ const lettersOnly = /^\p{L}+$/u
 
 /**
  * What a token of a query may match: itself; where it occurs nowhere, words that begin with it, else the word that it is a longer form
- * of, else words that are a slip or two away; a single character of a script without spaces matches the pairs that contain it.
+ * of, else words that are a slip or two away. Where words are not written apart, one that occurs nowhere matches those that contain it, else those
+ * that it contains, as a dictionary does not always cut alike.
  * @param typed the query's last word as it was typed, when that may not be finished: its continuations count too, less
  */
 export function spellingsOf(token: string, source: TermSource, typed?: string): Spellings[] {
@@ -41,8 +42,9 @@ export function spellingsOf(token: string, source: TermSource, typed?: string): 
   const isSpaceless = token >= spacelessFrom
   const groups: Spellings[] = frequency > 0 ? [{ tokens: [token], weight: 1 }] : []
   if (isSpaceless) {
-    if (frequency > 0 || [...token].length > 1) return groups
-    return groupOf(frequent(source, containing(source, token)), 1)
+    if (frequency > 0) return groups
+    const longer = frequent(source, containing(source, token))
+    return longer.length > 0 ? groupOf(longer, 1) : groupOf(partsOf(token, source), beginningWeight)
   }
   if (typed !== undefined || (frequency === 0 && token.length > 2)) {
     const tokens = frequent(source, beginningWith(source, typed ?? token)).filter((other) => other !== token)
@@ -103,6 +105,19 @@ function frequent(source: TermSource, counts: Counts): string[] {
     .sort(byCount)
     .slice(0, maxExpansions)
     .map(([token]) => token)
+}
+
+/** The longest tokens within a word that is not written apart from others, without overlap. */
+function partsOf(token: string, source: TermSource): string[] {
+  const characters = [...token].slice(0, 16)
+  const parts = new Set<string>()
+  for (let start = 0; start < characters.length; ) {
+    let end = characters.length
+    while (end > start && source.frequency(characters.slice(start, end).join('')) === 0) end--
+    if (end > start) parts.add(characters.slice(start, end).join(''))
+    start = Math.max(end, start + 1)
+  }
+  return [...parts]
 }
 
 /** The longest token that a word begins with, of four letters and half of the word at least. */

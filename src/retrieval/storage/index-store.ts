@@ -1,5 +1,6 @@
 import type { Store } from '../../store/store.js'
 import { isSegmentData, type SegmentData } from '../keyword/segment.js'
+import { tokenizerKey } from '../keyword/tokenize.js'
 
 /** A document as an index segment has it: that its words are those of the stored one is told by both. */
 export interface IndexedDocument {
@@ -19,6 +20,8 @@ export interface IndexSegment {
 /** What is stored under the corpus' one key of the index. */
 interface Manifest {
   readonly version: number
+  /** See `tokenizerKey`: segments of another one hold words that nobody would look for. */
+  readonly tokenizer: string
   readonly segments: readonly string[]
 }
 
@@ -59,8 +62,8 @@ export function createIndexStore({ store, manifestKey, segmentPrefix }: IndexSto
   return {
     manifestKey,
     async names() {
-      const { version, segments } = (await store.get<Partial<Manifest>>(manifestKey)) ?? {}
-      if (version !== indexVersion || !Array.isArray(segments)) return []
+      const { version, tokenizer, segments } = (await store.get<Partial<Manifest>>(manifestKey)) ?? {}
+      if (version !== indexVersion || tokenizer !== tokenizerKey() || !Array.isArray(segments)) return []
       return segments.filter((name) => typeof name === 'string')
     },
     readDocuments,
@@ -74,7 +77,10 @@ export function createIndexStore({ store, manifestKey, segmentPrefix }: IndexSto
       [documentsKey(name), documents],
       [wordsKey(name), words],
     ],
-    manifestOf: (names) => [manifestKey, { version: indexVersion, segments: names } satisfies Manifest],
+    manifestOf: (names) => [
+      manifestKey,
+      { version: indexVersion, tokenizer: tokenizerKey(), segments: names } satisfies Manifest,
+    ],
     keysOf: (name) => [documentsKey(name), wordsKey(name)],
   }
 }
