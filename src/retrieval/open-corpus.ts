@@ -59,6 +59,7 @@ export class OpenCorpus {
   /** Revision that the index shows; undefined before it was read. */
   #shown: string | undefined
   #nextOrder = 0
+  #isTidy = false
   /** Whether a document went in without vectors of the current model since the last look for such. */
   #hasNewPending = false
   /** The end of the line of changes to the index. */
@@ -69,8 +70,6 @@ export class OpenCorpus {
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
     const meta = await options.store.open({})
     const corpus = new OpenCorpus(options, meta)
-    // Not waited for: what no entry names does not show, and the first search need not wait.
-    corpus.#sweep()
     corpus.#startBackfill()
     return corpus
   }
@@ -159,6 +158,7 @@ export class OpenCorpus {
     } finally {
       if (this.#hasNewPending) this.#startBackfill()
       this.#keeper.save()
+      this.#tidyUp()
     }
   }
 
@@ -181,12 +181,16 @@ export class OpenCorpus {
     throwIfAborted(options.signal)
     await this.#refresh()
     const { onWarning } = this.#options
-    return await searchCorpus(search, {
-      index: this.#index,
-      embedder: this.#embedder,
-      signal: options.signal,
-      onWarning,
-    })
+    try {
+      return await searchCorpus(search, {
+        index: this.#index,
+        embedder: this.#embedder,
+        signal: options.signal,
+        onWarning,
+      })
+    } finally {
+      this.#tidyUp()
+    }
   }
 
   async get(id: string): Promise<StoredDocument | undefined> {
@@ -359,14 +363,17 @@ export class OpenCorpus {
   /** Takes over the stored words of documents that are as they were when these were stored. */
   async #loadWords(entries: readonly DocumentEntry[]): Promise<void> {
     const bySegment = new Map(entries.map((entry) => [entry.segment, entry]))
-    for await (const { segment } of this.#store.readIndex()) {
+    for await (const { name: segmentName, segment } of this.#store.readIndex()) {
+      if (segment === undefined) {
+        this.#keeper.noteBroken(segmentName)
+        continue
+      }
       const documents = segment.documents.map(({ segment: name, title, chunks }) => {
         const entry = bySegment.get(name)
         return { entry: entry?.title === title && entry.chunks === chunks ? entry : undefined, chunks }
       })
       this.#index.putWords(documents, segment.words)
     }
-    if (this.#index.size > 0) this.#warmUp()
   }
 
   /** Reads vectors of the current model that the index does not have yet. */
@@ -402,16 +409,21 @@ export class OpenCorpus {
     }
   }
 
-  #sweep(): void {
-    this.#store.sweep().catch((error: unknown) => {
+  /**
+   * Sweeps what no entry names, and reads texts ahead, once, when the first answer was given: neither shows, so nobody need wait. A text
+   * that cannot be read then is read when it is wanted.
+   */
+  #tidyUp(): void {
+    if (this.#isTidy) return
+    this.#isTidy = true
+    const yielder = createYielder()
+    const work = async (): Promise<void> => {
+      await this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
+      if (!this.isClosed) await this.#store.sweep()
+    }
+    work().catch((error: unknown) => {
       if (!this.isClosed) this.#options.onWarning(toAlcoveError(error, 'store-blocked', 'leftovers were not swept'))
     })
-  }
-
-  /** Reads texts while nobody waits for them. What cannot be read then is read when it is wanted. */
-  #warmUp(): void {
-    const yielder = createYielder()
-    this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
   }
 
   #startBackfill(): void {

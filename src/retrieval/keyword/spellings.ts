@@ -122,6 +122,7 @@ function partsOf(token: string, source: TermSource): string[] {
 
 /** The longest token that a word begins with, of four letters and half of the word at least. */
 function longestBeginning(token: string, source: TermSource): string[] {
+  if (!lettersOnly.test(token)) return []
   const least = Math.max(4, Math.ceil(token.length / 2))
   for (let length = token.length - 1; length >= least; length--) {
     const beginning = token.slice(0, length)

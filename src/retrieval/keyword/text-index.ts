@@ -59,7 +59,7 @@ const b = 0.75
 /** Words of a query that are looked for: the rarest ones. */
 const maxQueryTerms = 64
 /** Longest query that is read, in UTF-16 code units. */
-const maxQueryLength = 100_000
+const maxQueryLength = 200_000
 /** Beyond `limit`, how many of the best by their words are looked at for phrases. */
 const phraseCandidates = 50
 /** Passages that are collected before they become a segment. */

@@ -64,8 +64,8 @@ export interface CorpusStore {
   readVectors(
     entries: readonly DocumentEntry[],
   ): AsyncIterable<{ readonly entry: DocumentEntry; readonly vectors: Float32Array }>
-  /** Stored index segments, one by one; broken ones are left out. */
-  readIndex(): AsyncIterable<{ readonly name: string; readonly segment: IndexSegment }>
+  /** Stored index segments, one by one; a broken or missing one is undefined. */
+  readIndex(): AsyncIterable<{ readonly name: string; readonly segment: IndexSegment | undefined }>
   /** What the stored index segments have. One that cannot be read has no documents. */
   readIndexed(): Promise<{ readonly name: string; readonly documents: readonly IndexedDocument[] }[]>
   /**
@@ -89,7 +89,25 @@ export interface CorpusStore {
   sweep(): Promise<number>
 }
 
+/** Most documents whose vectors are read at one time. */
+const vectorBatch = 128
 const metaPrefix = 'corpus/'
+
+/** What `read` gives for each item, in order; the next one is being read while the caller is at work on this one. */
+async function* readAhead<Item, Value>(
+  items: readonly Item[],
+  read: (item: Item) => Promise<Value>,
+): AsyncGenerator<readonly [Item, Value]> {
+  let ahead: Promise<Value> | undefined
+  for (const [at, item] of items.entries()) {
+    const value = await (ahead ?? read(item))
+    const next = items[at + 1]
+    ahead = next === undefined ? undefined : read(next)
+    // Who leaves early does not hear of it.
+    ahead?.catch(() => {})
+    yield [item, value]
+  }
+}
 
 /** Names of all corpora in a store, in order. */
 export async function listCorpusNames(store: Store): Promise<string[]> {
@@ -190,10 +208,12 @@ class KeyedCorpusStore implements CorpusStore {
   }
 
   async *readVectors(entries: readonly DocumentEntry[]) {
-    for (let start = 0; start < entries.length; start += readBatch) {
-      const batch = entries.slice(start, start + readBatch)
-      const keys = batch.map(({ vectors }) => this.#key(vectors?.segment ?? '', 'vectors'))
-      const values = await this.#store.getMany<unknown>(keys)
+    const batches = Array.from({ length: Math.ceil(entries.length / vectorBatch) }, (_, at) =>
+      entries.slice(at * vectorBatch, (at + 1) * vectorBatch),
+    )
+    const read = (batch: readonly DocumentEntry[]) =>
+      this.#store.getMany<unknown>(batch.map(({ vectors }) => this.#key(vectors?.segment ?? '', 'vectors')))
+    for await (const [batch, values] of readAhead(batches, read)) {
       for (const [index, entry] of batch.entries()) {
         const vectors = values[index]
         if (isVectorsOf(entry, vectors)) yield { entry, vectors }
@@ -202,10 +222,8 @@ class KeyedCorpusStore implements CorpusStore {
   }
 
   async *readIndex() {
-    for (const name of await this.#index.names()) {
-      const segment = await this.#index.read(name)
-      if (segment !== undefined) yield { name, segment }
-    }
+    const names = await this.#index.names()
+    for await (const [name, segment] of readAhead(names, (one) => this.#index.read(one))) yield { name, segment }
   }
 
   async readIndexed(): Promise<{ name: string; documents: readonly IndexedDocument[] }[]> {

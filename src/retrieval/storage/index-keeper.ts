@@ -25,6 +25,8 @@ export interface IndexKeeperOptions {
 export interface IndexKeeper {
   /** Tells of a document that was made searchable from its text. Saves when there are many. */
   note(entry: DocumentEntry): void
+  /** Tells of a stored segment that could not be read: it is replaced with the next save, which need not wait for more. */
+  noteBroken(name: string): void
   /** Saves if enough was noted to be worth it. */
   save(): void
 }
@@ -38,15 +40,16 @@ const mostChunks = 32_768
 
 export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
   const { locks, lockName, signal, onWarning } = options
+  const broken = new Set<string>()
   let noted = 0
   let isSaving = false
 
   function save(): void {
-    if (isSaving || signal.aborted || noted < leastChunks) return
+    if (isSaving || signal.aborted || (noted < leastChunks && broken.size === 0)) return
     isSaving = true
     noted = 0
     locks
-      .ifFree(lockName, () => saveIndex(options))
+      .ifFree(lockName, () => saveIndex(options, broken))
       .catch((error: unknown) => {
         if (!signal.aborted) onWarning(toAlcoveError(error, 'store-blocked', 'the index was not stored'))
       })
@@ -61,6 +64,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
       noted += chunks
       if (noted >= manyChunks) save()
     },
+    noteBroken: (name) => void broken.add(name),
     save,
   }
 }
@@ -70,7 +74,7 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
  * that are mostly about documents which are gone: in the manner of a log-structured merge tree, a document is written again only when
  * its segment doubles.
  */
-async function saveIndex({ store, index, signal }: IndexKeeperOptions): Promise<void> {
+async function saveIndex({ store, index, signal }: IndexKeeperOptions, broken: Set<string>): Promise<void> {
   const stored = await store.readIndexed()
   if (signal.aborted) return
   // From here to `extractWords` nothing is waited for: the words are those of these entries.
@@ -78,7 +82,7 @@ async function saveIndex({ store, index, signal }: IndexKeeperOptions): Promise<
   const keyOf = ({ segment, title, chunks }: IndexedDocument | DocumentEntry) => `${segment}/${chunks}/${title}`
   const living = new Set(entries.map(keyOf))
   const segments = stored.map(({ name, documents }) => {
-    const alive = documents.filter((document) => living.has(keyOf(document)))
+    const alive = documents.filter((document) => !broken.has(name) && living.has(keyOf(document)))
     return { name, alive, all: countChunks(documents), chunks: countChunks(alive) }
   })
   const covered = new Set(segments.flatMap(({ alive }) => alive.map(keyOf)))
@@ -98,6 +102,7 @@ async function saveIndex({ store, index, signal }: IndexKeeperOptions): Promise<
     documents: documents.map(({ segment, title, chunks: count }) => ({ segment, title, chunks: count })),
     words,
   })
+  broken.clear()
 }
 
 const countChunks = (documents: readonly { readonly chunks: number }[]): number =>
