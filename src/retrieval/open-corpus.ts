@@ -16,7 +16,10 @@ import { CorpusIndex, chunkTextsOf } from './corpus-index.js'
 import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
+import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
 import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import type { SegmentData } from './keyword/segment.js'
+import { loadVectors, loadWords } from './load-index.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch, searchCorpus } from './search-corpus.js'
 import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
@@ -40,9 +43,6 @@ export interface OpenCorpusOptions {
   readonly locks: Locks
   readonly onWarning: (error: AlcoveError) => void
 }
-
-/** Numbers of vectors that go into the index at one time. */
-const vectorBatch = 2 ** 20
 
 /**
  * One corpus in one thread: its store, and its index in memory. The index is read at the first use, and read again where another tab has
@@ -241,32 +241,39 @@ export class OpenCorpus {
   }
 
   async export(): Promise<Blob> {
-    const entries = await this.#store.readEntries()
+    await this.#refresh()
+    const entries = this.#index.entries
+    const ids = entries.filter(({ chunks }) => chunks > 0).map(({ id }) => id)
+    // Nothing is waited for in between: the words are those of these entries.
+    const index = { documents: ids, words: this.#index.extractWords(ids) }
     const { chunkTokens, overlapTokens } = this.#meta
-    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, (batch) =>
-      this.#store.readContents(batch, () => true),
-    )
+    const read = (batch: readonly DocumentEntry[]) => this.#store.readContents(batch, () => true)
+    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, read, index)
   }
 
   async import(file: Blob): Promise<AddResult> {
-    const documents = await readCorpusFile(file)
-    const counts = { added: 0, updated: 0, unchanged: 0 }
-    const ids: string[] = []
+    const read = await readCorpusFile(file)
     await this.#refresh()
-    for (const { entry, content } of documents) {
-      throwIfAborted(this.#stop.signal)
-      const existing = await this.#store.readEntry(entry.id)
-      ids.push(entry.id)
-      if (existing?.contentHash === entry.contentHash) counts.unchanged++
-      else {
-        const { vectors, segment: _segment, addedAt: _addedAt, ...rest } = entry
-        const type = await this.#commit({ ...rest, order: this.#nextOrder++ }, content, vectors?.embedder)
-        counts[type]++
-      }
-    }
+    const result = await importDocuments(read, {
+      signal: this.#stop.signal,
+      store: this.#store,
+      nextOrder: () => this.#nextOrder++,
+      commit: (entry, content, embedder) => this.#commit(entry, content, embedder),
+      show: (rows, words, stored) => this.#change(async () => this.#showImported(rows, words, stored)),
+    })
+    await this.#refresh()
     this.#startBackfill()
     this.#keeper.save()
-    return { ids, ...counts, failed: [] }
+    return result
+  }
+
+  #showImported(rows: readonly WordRow[], words: SegmentData, stored: readonly StoredContent[]): void {
+    this.#index.putWords(rows, words)
+    for (const { entry, content } of stored) {
+      this.#keeper.note(entry)
+      const { vectors } = this.#searchable(entry, content)
+      if (vectors !== undefined) this.#index.putVectors([{ entry, vectors }])
+    }
   }
 
   /** One change of the index after the other. */
@@ -347,7 +354,7 @@ export class OpenCorpus {
       if (now?.segment !== entry.segment || now.title !== entry.title) this.#index.remove(entry.id)
       else this.#index.putEntry(entry.id, now)
     }
-    if (this.#index.size === 0) await this.#loadWords(entries)
+    if (this.#index.size === 0) await loadWords(entries, this.#store, this.#index, this.#keeper)
     const missing = entries.filter(({ id }) => this.#index.entryOf(id) === undefined)
     const yielder = createYielder()
     for await (const { entry, content } of this.#store.readContents(missing, () => false)) {
@@ -360,22 +367,6 @@ export class OpenCorpus {
     this.#keeper.save()
   }
 
-  /** Takes over the stored words of documents that are as they were when these were stored. */
-  async #loadWords(entries: readonly DocumentEntry[]): Promise<void> {
-    const bySegment = new Map(entries.map((entry) => [entry.segment, entry]))
-    for await (const { name: segmentName, segment } of this.#store.readIndex()) {
-      if (segment === undefined) {
-        this.#keeper.noteBroken(segmentName)
-        continue
-      }
-      const documents = segment.documents.map(({ segment: name, title, chunks }) => {
-        const entry = bySegment.get(name)
-        return { entry: entry?.title === title && entry.chunks === chunks ? entry : undefined, chunks }
-      })
-      this.#index.putWords(documents, segment.words)
-    }
-  }
-
   /** Reads vectors of the current model that the index does not have yet. */
   async #loadVectors(entries?: readonly DocumentEntry[]): Promise<void> {
     const key = this.#embedder?.key
@@ -383,17 +374,7 @@ export class OpenCorpus {
     const missing = (entries ?? (await this.#store.readEntries())).filter(
       ({ id, vectors }) => vectors?.embedder === key && !this.#index.hasVectors(id),
     )
-    let rows: { entry: DocumentEntry; vectors: Float32Array }[] = []
-    let size = 0
-    for await (const row of this.#store.readVectors(missing)) {
-      rows.push(row)
-      size += row.vectors.length
-      if (size < vectorBatch) continue
-      this.#index.putVectors(rows)
-      rows = []
-      size = 0
-    }
-    this.#index.putVectors(rows)
+    await loadVectors(missing, this.#store, this.#index)
   }
 
   /** Shows a changed entry: only a new title changes the words, and then text and vectors are read, not made. */

@@ -99,7 +99,7 @@ describe('opening', () => {
     const fresh = await openHost({ embedder: fakeEmbedder() }).host.open('c', options)
     await fresh.add(documents(0, 40))
     const stored = await openHost({ store, embedder: fakeEmbedder() }).host.open('c')
-    for (const mode of ['keyword', 'vector', 'hybrid'] as const) {
+    for (const mode of ['keyword', 'vector'] as const) {
       for (const query of ['subject12', 'sentence of subject3', 'title9 speaks']) {
         // Passages of one score come in the order of the index, which is that of the stores' entries or of the add.
         const scores = async (corpus: Corpus) =>
@@ -181,6 +181,58 @@ describe('opening', () => {
     expect(await store.keys('index/')).toEqual([])
     await host.delete('c')
     expect(await store.keys()).toEqual([])
+  })
+})
+
+describe('a file', () => {
+  test('carries the index: an import does not look for the words, and finds the same', async () => {
+    const source = await openHost({ store: await fill(), embedder: fakeEmbedder() }).host.open('c')
+    const file = await source.export()
+    const { host } = openHost({ embedder: fakeEmbedder() })
+    const copy = await host.open('copy')
+    await copy.add({ id: 'own', title: 'Own', text: 'A kingfisher by the water.' })
+    expect(await copy.import(file)).toMatchObject({ added: 40, failed: [] })
+    expect((await copy.search('kingfisher', { mode: 'keyword' }))[0]?.source.id).toBe('own')
+    expect((await copy.search('subject17 ', { mode: 'keyword' }))[0]?.source.id).toBe('doc17')
+    const only = await host.open('only')
+    expect(await only.import(file)).toMatchObject({ added: 40 })
+    await expectWhole(only, 40)
+    for (const mode of ['keyword', 'vector'] as const) {
+      const scores = async (corpus: Corpus) =>
+        (await corpus.search('sentence of subject3', { mode, topK: 40 })).map(({ score }) => score.toFixed(4))
+      expect(await scores(only)).toEqual(await scores(source))
+    }
+    expect(await only.stats()).toMatchObject({ documents: 40, pendingVectors: 0 })
+    expect((await only.export()).size).toBeGreaterThan(file.size * 0.9)
+  })
+
+  test('whose index is by another dictionary is imported from its texts; one that is damaged is refused', async () => {
+    const source = await openHost({ store: await fill() }).host.open('c')
+    const bytes = new Uint8Array(await (await source.export()).arrayBuffer())
+    const headerBytes = new DataView(bytes.buffer).getUint32(8, true)
+    const header = new TextDecoder().decode(bytes.slice(16, 16 + headerBytes))
+    const rewrite = (text: string) => {
+      const encoded = new TextEncoder().encode(text)
+      const prefix = bytes.slice(0, 16)
+      new DataView(prefix.buffer).setUint32(8, encoded.length, true)
+      return new Blob([prefix, encoded, bytes.slice(16 + headerBytes)])
+    }
+    expect(header).toMatch(/"tokenizer":"2:/)
+    const other = await openHost().host.open('other')
+    expect(await other.import(rewrite(header.replace('"tokenizer":"2:', '"tokenizer":"9:')))).toMatchObject({
+      added: 40,
+    })
+    await expectWhole(other, 40)
+    const refused = await openHost().host.open('refused')
+    const wrong = [
+      rewrite(header.replace(/"tokens":\d+/, '"tokens":7')),
+      rewrite(header.replace(/"tokenBytes":2/, '"tokenBytes":3')),
+      rewrite(header.replace(/"index":\{"version":1/, '"index":{"version":-1')),
+      new Blob([bytes.slice(0, -1)]),
+      new Blob([bytes.slice(0, -2), Uint8Array.of(255, 255)]),
+    ]
+    for (const file of wrong) await expect(refused.import(file)).rejects.toMatchObject({ code: 'parse-failed' })
+    expect(await refused.list()).toEqual([])
   })
 })
 
