@@ -233,7 +233,7 @@ export class OpenCorpus {
     return {
       documents: entries.length,
       chunks: total(({ chunks }) => chunks),
-      bytes: total(bytesOf),
+      bytes: total(bytesOf) + (await this.#store.readIndexBytes()),
       dimensions: embedder === undefined ? 0 : embedder.model.dimensions || this.#index.dimensions,
       embedder: embedder?.model.id ?? null,
       pendingVectors: total((entry) => (this.#isCurrent(entry) ? 0 : entry.chunks)),

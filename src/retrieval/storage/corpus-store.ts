@@ -64,6 +64,8 @@ export interface CorpusStore {
   readVectors(
     entries: readonly DocumentEntry[],
   ): AsyncIterable<{ readonly entry: DocumentEntry; readonly vectors: Float32Array }>
+  /** Bytes that the stored index takes. */
+  readIndexBytes(): Promise<number>
   /** Stored index segments, one by one; a broken or missing one is undefined. */
   readIndex(): AsyncIterable<{ readonly name: string; readonly segment: IndexSegment | undefined }>
   /** What the stored index segments have. One that cannot be read has no documents. */
@@ -226,6 +228,10 @@ class KeyedCorpusStore implements CorpusStore {
     for await (const [name, segment] of readAhead(names, (one) => this.#index.read(one))) yield { name, segment }
   }
 
+  readIndexBytes(): Promise<number> {
+    return this.#index.readBytes()
+  }
+
   async readIndexed(): Promise<{ name: string; documents: readonly IndexedDocument[] }[]> {
     const names = await this.#index.names()
     const documents = await Promise.all(names.map((name) => this.#index.readDocuments(name)))
@@ -242,9 +248,8 @@ class KeyedCorpusStore implements CorpusStore {
           await this.#store.write({ delete: this.#index.keysOf(name) })
           return undefined
         }
-        const next = [...names.filter((old) => !replaced.includes(old)), name]
         const old = replaced.flatMap((one) => this.#index.keysOf(one))
-        await this.#store.write({ set: [this.#index.manifestOf(next)], delete: old })
+        await this.#store.write({ set: [await this.#index.replace(replaced, name, segment)], delete: old })
         return name
       })
     })

@@ -23,6 +23,8 @@ interface Manifest {
   /** See `tokenizerKey`: segments of another one hold words that nobody would look for. */
   readonly tokenizer: string
   readonly segments: readonly string[]
+  /** Bytes that each segment takes. */
+  readonly bytes: Readonly<Record<string, number>>
 }
 
 /** Version of index segments. Those of another version are passed over, and made anew. */
@@ -41,12 +43,14 @@ export interface IndexStore {
   readonly manifestKey: string
   /** Names of the index segments. */
   names(): Promise<string[]>
+  /** Bytes that the index takes. */
+  readBytes(): Promise<number>
   readDocuments(name: string): Promise<readonly IndexedDocument[] | undefined>
   read(name: string): Promise<IndexSegment | undefined>
   /** What to write so that a segment is there; nothing names it yet. */
   valuesOf(name: string, segment: IndexSegment): [string, unknown][]
-  /** What to write so that these segments are the index. */
-  manifestOf(names: readonly string[]): readonly [string, unknown]
+  /** What to write so that the index is what it was, without some segments and with one more. */
+  replace(removed: readonly string[], name: string, segment: IndexSegment): Promise<readonly [string, unknown]>
   keysOf(name: string): string[]
 }
 
@@ -59,12 +63,20 @@ export function createIndexStore({ store, manifestKey, segmentPrefix }: IndexSto
     return isDocuments(documents) ? documents : undefined
   }
 
+  async function readManifest(): Promise<Pick<Manifest, 'segments' | 'bytes'>> {
+    const { version, tokenizer, segments, bytes } = (await store.get<Partial<Manifest>>(manifestKey)) ?? {}
+    if (version !== indexVersion || tokenizer !== tokenizerKey() || !Array.isArray(segments)) {
+      return { segments: [], bytes: {} }
+    }
+    return { segments: segments.filter((name) => typeof name === 'string'), bytes: bytes ?? {} }
+  }
+
   return {
     manifestKey,
-    async names() {
-      const { version, tokenizer, segments } = (await store.get<Partial<Manifest>>(manifestKey)) ?? {}
-      if (version !== indexVersion || tokenizer !== tokenizerKey() || !Array.isArray(segments)) return []
-      return segments.filter((name) => typeof name === 'string')
+    names: async () => [...(await readManifest()).segments],
+    async readBytes() {
+      const { segments, bytes } = await readManifest()
+      return segments.reduce((sum, name) => sum + (Number(bytes[name]) || 0), 0)
     },
     readDocuments,
     async read(name) {
@@ -77,12 +89,20 @@ export function createIndexStore({ store, manifestKey, segmentPrefix }: IndexSto
       [documentsKey(name), documents],
       [wordsKey(name), words],
     ],
-    manifestOf: (names) => [
-      manifestKey,
-      { version: indexVersion, tokenizer: tokenizerKey(), segments: names } satisfies Manifest,
-    ],
+    async replace(removed, name, segment) {
+      const before = await readManifest()
+      const kept = before.segments.filter((one) => !removed.includes(one))
+      const bytes = Object.fromEntries([...kept.map((one) => [one, before.bytes[one] ?? 0]), [name, sizeOf(segment)]])
+      const manifest: Manifest = { version: indexVersion, tokenizer: tokenizerKey(), segments: [...kept, name], bytes }
+      return [manifestKey, manifest]
+    },
     keysOf: (name) => [documentsKey(name), wordsKey(name)],
   }
+}
+
+function sizeOf({ documents, words }: IndexSegment): number {
+  const listed = documents.reduce((sum, { segment, title }) => sum + segment.length + title.length + 8, 0)
+  return listed + words.terms.length + words.lengths.byteLength + words.sequence.byteLength
 }
 
 function isDocuments(value: unknown): value is readonly IndexedDocument[] {
