@@ -10,7 +10,7 @@ export const what =
   'A corpus through the public interface: adding it, adding it again, opening it when it is stored, and searching it.'
 
 const dimensions = 384
-const storage = { name: 'bench-corpus' }
+const storageOf = (chunkCount: number) => ({ name: `bench-corpus-${chunkCount}` })
 const corpusName = 'passages'
 /** Passages in a document: some thousand documents, as a large collection has. */
 const passagesPerDocument = 20
@@ -35,8 +35,10 @@ async function measureLarge(
   testing: AlcoveTesting,
   context: BenchContext,
   set: JudgedSet,
+  chunkCount: number,
 ): Promise<{ figures: Figure[]; notes: string[] }> {
-  const documents = createDocuments(set, context.quick ? 400 : 50_000)
+  const documents = createDocuments(set, chunkCount)
+  const storage = storageOf(chunkCount)
   const open = () =>
     openClient(library, context, { storage, model: 'extractive', embedder: testing.hashEmbedder({ dimensions }) })
   const first = open()
@@ -69,7 +71,7 @@ async function measureLarge(
     await client.close()
   }
   const size = `${chunks.toLocaleString('en')} chunks × ${dimensions}`
-  const goal = (bound: object) => (context.quick ? {} : { goal: bound as NonNullable<Figure['goal']> })
+  const goal = (bound: object) => (chunkCount !== 50_000 ? {} : { goal: bound as NonNullable<Figure['goal']> })
   return {
     figures: [
       {
@@ -100,7 +102,7 @@ async function measureLarge(
 async function measureUnchanged(library: AlcoveLibrary, context: BenchContext, set: JudgedSet): Promise<Figure> {
   const documents = set.documents.slice(0, context.quick ? 4 : 100)
   const client = openClient(library, context, {
-    storage,
+    storage: storageOf(0),
     model: 'extractive',
     embedder: 'transformers:all-MiniLM-L6-v2',
   })
@@ -131,7 +133,12 @@ async function measureUnchanged(library: AlcoveLibrary, context: BenchContext, s
 export async function run(context: BenchContext): Promise<Report> {
   const [library, testing] = await Promise.all([loadAlcove(), loadTesting()])
   const set = await loadOrMakeJudgedSet(context, 'xquad-en')
-  const { figures, notes } = await measureLarge(library, testing, context, set)
+  const reports: { figures: Figure[]; notes: string[] }[] = []
+  for (const count of context.quick ? [400] : [1_000, 10_000, 50_000, 100_000]) {
+    reports.push(await measureLarge(library, testing, context, set, count))
+  }
+  const figures = reports.flatMap((report) => report.figures)
+  const notes = reports.flatMap((report) => report.notes)
   const skipped = reasonsOf(set)
   const missing = missingModel(context, 'all-MiniLM-L6-v2')
   if (missing !== undefined) skipped.push(`adding an unchanged corpus again: ${missing}`)

@@ -41,6 +41,7 @@ export type {
   Corpus,
   CorpusOptions,
   CorpusStats,
+  DocumentChanges,
   DocumentInput,
   DocumentSummary,
   Hit,

@@ -71,6 +71,17 @@ export interface StoredDocument {
   readonly pages?: number
 }
 
+/** What is known of a stored document, apart from its text. What is not given stays as it is. */
+export interface DocumentChanges {
+  /** Moves it: the id that it has from now on. */
+  readonly id?: string | undefined
+  readonly title?: string | undefined
+  /** `null` takes it away. */
+  readonly url?: string | null | undefined
+  /** In place of all metadata that it had. */
+  readonly metadata?: Metadata | undefined
+}
+
 /** A row of `corpus.list()`. */
 export interface DocumentSummary {
   readonly id: string
@@ -159,6 +170,11 @@ export interface Corpus {
   readonly name: string
   /** Adds documents; an unchanged one costs nothing, a changed one replaces the old. */
   add(input: DocumentInput | readonly DocumentInput[], options?: { readonly signal?: AbortSignal | undefined }): AddRun
+  /**
+   * Renames or moves a stored document, or gives it other metadata; true when it was there. Its text is neither read, cut nor embedded
+   * again, and adding the file that it came from once more does not undo it. A document with another text is updated with `add`.
+   */
+  update(id: string, changes: DocumentChanges): Promise<boolean>
   /** The best passages for a query, best first. */
   search(query: string, options?: SearchOptions): Promise<Hit[]>
   /** The stored document, or undefined when there is none of that id. */

@@ -1,14 +1,14 @@
 import type { Hit, Metadata, Source } from '../protocol/corpus.js'
 import { isServed } from '../text/script.js'
+import type { SegmentData } from './keyword/segment.js'
 import { createTextIndex, type KeywordMatches, type TextIndex } from './keyword/text-index.js'
+import { type CachedContent, type ContentCache, createContentCache } from './storage/content-cache.js'
 import type { ChunkTable, DocumentContent, DocumentEntry } from './storage/corpus-layout.js'
 import { createVectorIndex, type VectorIndex, type VectorMatches } from './vector/vector-index.js'
 
-/** A document in memory. */
+/** A document that can be found. */
 interface LoadedDocument {
   entry: DocumentEntry
-  readonly text: string
-  readonly table: ChunkTable
   /** Number of its first chunk; the others follow. */
   readonly firstChunk: number
 }
@@ -16,17 +16,38 @@ interface LoadedDocument {
 /** Which documents a search may find. */
 export type DocumentFilter = (entry: DocumentEntry) => boolean
 
+/** What a caller gets to see of a chunk, without its score. */
+export type Passage = Omit<Hit, 'score' | 'ranks'>
+
+/** Reads texts and chunk tables; documents that are gone are left out. */
+export type ReadContents = (
+  entries: readonly DocumentEntry[],
+) => AsyncIterable<{ readonly entry: DocumentEntry; readonly content: DocumentContent }>
+
+/** Texts and tables that stay in memory, in bytes. */
+const contentBudgetBytes = 128 * 2 ** 20
+/** Documents that are read at one time, before they are wanted. */
+const warmUpBatch = 32
+
 /**
- * What is searched, in memory: text index, vector index and the documents that hits are cut from. Chunks are numbered as documents come,
- * and no number is used twice. Everything here is done at once: a search sees a document whole, or not at all.
+ * What is searched, in memory: text index, vector index and the entries of the documents. The documents' texts are read when a passage is
+ * cut from them, and kept while there is room. Chunks are numbered as documents come, and no number is used twice. Every change is done at
+ * once: a search sees a document whole, or not at all.
  */
 export class CorpusIndex {
+  readonly #read: ReadContents
+  readonly #contents: ContentCache
   readonly #documents = new Map<string, LoadedDocument>()
   /** The document of each chunk number. */
   readonly #documentOf = new Map<number, LoadedDocument>()
   #text: TextIndex = createTextIndex()
   #vectors: VectorIndex | undefined
   #nextChunk = 0
+
+  constructor(read: ReadContents, contents: ContentCache = createContentCache(contentBudgetBytes)) {
+    this.#read = read
+    this.#contents = contents
+  }
 
   /** All entries, in document order. */
   get entries(): DocumentEntry[] {
@@ -47,25 +68,19 @@ export class CorpusIndex {
     return this.#documents.get(id)?.entry
   }
 
-  textOf(id: string): string | undefined {
-    return this.#documents.get(id)?.text
-  }
-
-  /** The texts of a document's chunks, in order. */
-  chunkTexts(id: string): string[] {
+  /** Text and chunks of a document; undefined when it is gone. */
+  async contentOf(id: string): Promise<CachedContent | undefined> {
     const document = this.#documents.get(id)
-    return document === undefined ? [] : chunkTextsOf(document.text, document.table)
+    if (document === undefined) return undefined
+    return (await this.#contentsOf([document.entry])).get(document.entry.segment)
   }
 
   /** Puts a document in, in place of the one of the same id. */
   put(entry: DocumentEntry, content: DocumentContent): void {
     this.remove(entry.id)
     const { text, table } = content
-    const document: LoadedDocument = { entry, text, table, firstChunk: this.#nextChunk }
-    this.#nextChunk += entry.chunks
-    this.#documents.set(entry.id, document)
-    const numbers = chunkNumbers(document)
-    for (const number of numbers) this.#documentOf.set(number, document)
+    const numbers = chunkNumbers(this.#enter(entry))
+    this.#contents.put(entry.segment, { text, table })
     this.#text.add(
       numbers.map((id, index) => ({
         id,
@@ -74,17 +89,63 @@ export class CorpusIndex {
         headings: headingsOf(table, index),
       })),
     )
-    if (content.vectors !== undefined) this.putVectors(entry, content.vectors)
+    if (content.vectors !== undefined) this.putVectors([{ entry, vectors: content.vectors }])
   }
 
-  /** Adds the vectors of a document that is there; `entry` is its entry from now on. */
-  putVectors(entry: DocumentEntry, vectors: Float32Array): void {
-    const document = this.#documents.get(entry.id)
-    if (document === undefined || document.entry.segment !== entry.segment || entry.chunks === 0) return
+  /** Puts documents in by their words as `extractWords` gave them, in that order; `undefined` stands for one that is not wanted. */
+  putWords(
+    documents: readonly { readonly entry: DocumentEntry | undefined; readonly chunks: number }[],
+    words: SegmentData,
+  ): void {
+    const first = this.#nextChunk
+    const unwanted: number[] = []
+    for (const { entry, chunks } of documents) {
+      const start = this.#nextChunk
+      if (entry === undefined || this.#documents.has(entry.id)) {
+        this.#nextChunk += chunks
+        for (let number = start; number < this.#nextChunk; number++) unwanted.push(number)
+      } else this.#enter(entry)
+    }
+    this.#text.addSegment(
+      words,
+      Uint32Array.from({ length: this.#nextChunk - first }, (_, index) => first + index),
+    )
+    this.#text.remove(unwanted)
+  }
+
+  /** The words of these documents, as they can be stored. */
+  extractWords(ids: readonly string[]): SegmentData {
+    const documents = ids.map((id) => this.#documents.get(id)).filter((document) => document !== undefined)
+    return this.#text.extract(documents.flatMap(chunkNumbers))
+  }
+
+  /** Takes another entry for a document whose words and vectors stay as they are. */
+  putEntry(id: string, entry: DocumentEntry): void {
+    const document = this.#documents.get(id)
+    if (document === undefined || document.entry.segment !== entry.segment) return
     document.entry = entry
-    const dimensions = vectors.length / entry.chunks
+    if (entry.id === id) return
+    this.#documents.delete(id)
+    this.#documents.set(entry.id, document)
+  }
+
+  /** Adds the vectors of documents that are there; the entries are theirs from now on. */
+  putVectors(rows: readonly { readonly entry: DocumentEntry; readonly vectors: Float32Array }[]): void {
+    const known = rows.filter(({ entry }) => {
+      const document = this.#documents.get(entry.id)
+      return document !== undefined && document.entry.segment === entry.segment && entry.chunks > 0
+    })
+    const dimensions = known.map(({ entry, vectors }) => vectors.length / entry.chunks)[0]
+    if (dimensions === undefined) return
     if (this.#vectors?.dimensions !== dimensions) this.#vectors = createVectorIndex({ dimensions })
-    this.#vectors.add(chunkNumbers(document), vectors)
+    const numbers: number[] = []
+    const fitting = known.filter(({ entry, vectors }) => vectors.length === entry.chunks * dimensions)
+    for (const { entry } of fitting) {
+      const document = this.#documents.get(entry.id) as LoadedDocument
+      document.entry = entry
+      numbers.push(...chunkNumbers(document))
+    }
+    this.#vectors.add(numbers, joinArrays(fitting.map(({ vectors }) => vectors)))
   }
 
   /** Whether all chunks of a document have a vector here. */
@@ -107,14 +168,8 @@ export class CorpusIndex {
     this.#vectors?.remove(numbers)
     for (const number of numbers) this.#documentOf.delete(number)
     this.#documents.delete(id)
+    this.#contents.delete(document.entry.segment)
     return true
-  }
-
-  clear(): void {
-    this.#documents.clear()
-    this.#documentOf.clear()
-    this.#text = createTextIndex()
-    this.#vectors = undefined
   }
 
   /** The best chunks by BM25. */
@@ -141,23 +196,55 @@ export class CorpusIndex {
     return (documentA?.entry.order ?? 0) - (documentB?.entry.order ?? 0) || a - b
   }
 
-  /** What a caller gets to see of a chunk, without its score; undefined when it is gone. */
-  passageOf(chunk: number): Omit<Hit, 'score' | 'ranks'> | undefined {
-    const document = this.#documentOf.get(chunk)
-    if (document === undefined) return undefined
-    const { entry, text, table, firstChunk } = document
-    const index = chunk - firstChunk
-    const span = spanOf(table, index)
-    const page = table.pages[index]
-    const source: Source = {
-      id: entry.id,
-      title: entry.title,
-      ...(entry.url !== undefined && { url: entry.url }),
-      ...(page !== undefined && page > 0 && { page }),
-      headings: [...headingsOf(table, index)],
-      ...(Object.keys(entry.metadata).length > 0 && { metadata: { ...entry.metadata } }),
+  /** Chunks as a caller gets to see them, by number; those that are gone are missing. */
+  async readPassages(chunks: readonly number[]): Promise<ReadonlyMap<number, Passage>> {
+    const documents = new Map(chunks.map((chunk) => [chunk, this.#documentOf.get(chunk)]))
+    const entries = new Set([...documents.values()].map((document) => document?.entry))
+    const contents = await this.#contentsOf([...entries].filter((entry) => entry !== undefined))
+    const passages = new Map<number, Passage>()
+    for (const [chunk, document] of documents) {
+      const content = document === undefined ? undefined : contents.get(document.entry.segment)
+      if (document === undefined || content === undefined) continue
+      passages.set(chunk, cutPassage(document.entry, content, chunk - document.firstChunk))
     }
-    return { id: `${entry.id}#${index}`, text: text.slice(...span), source, span }
+    return passages
+  }
+
+  /** Reads texts while there is room for them, so that later searches need not. */
+  async warmUp(signal: AbortSignal, pause: () => Promise<void>): Promise<void> {
+    const documents = [...this.#documents.values()]
+    for (let start = 0; start < documents.length; start += warmUpBatch) {
+      const batch = documents.slice(start, start + warmUpBatch).map(({ entry }) => entry)
+      const bytes = batch.reduce((sum, entry) => sum + entry.bytes * 2 + entry.chunks * 16, 0)
+      if (signal.aborted || !this.#contents.hasRoom(bytes)) return
+      await this.#contentsOf(batch.filter((entry) => this.#documents.get(entry.id)?.entry === entry))
+      await pause()
+    }
+  }
+
+  /** Contents by segment: those that are kept, the others from the store. */
+  async #contentsOf(entries: readonly DocumentEntry[]): Promise<Map<string, CachedContent>> {
+    const found = new Map<string, CachedContent>()
+    const missing: DocumentEntry[] = []
+    for (const entry of entries) {
+      const content = this.#contents.get(entry.segment)
+      if (content === undefined) missing.push(entry)
+      else found.set(entry.segment, content)
+    }
+    for await (const { entry, content } of this.#read(missing)) {
+      const { text, table } = content
+      found.set(entry.segment, { text, table })
+      this.#contents.put(entry.segment, { text, table })
+    }
+    return found
+  }
+
+  #enter(entry: DocumentEntry): LoadedDocument {
+    const document: LoadedDocument = { entry, firstChunk: this.#nextChunk }
+    this.#nextChunk += entry.chunks
+    this.#documents.set(entry.id, document)
+    for (const number of chunkNumbers(document)) this.#documentOf.set(number, document)
+    return document
   }
 
   #allow(filter: DocumentFilter | undefined): ((chunk: number) => boolean) | undefined {
@@ -174,6 +261,31 @@ export class CorpusIndex {
       return verdict
     }
   }
+}
+
+function cutPassage(entry: DocumentEntry, { text, table }: CachedContent, index: number): Passage {
+  const span = spanOf(table, index)
+  const page = table.pages[index]
+  const source: Source = {
+    id: entry.id,
+    title: entry.title,
+    ...(entry.url !== undefined && { url: entry.url }),
+    ...(page !== undefined && page > 0 && { page }),
+    headings: [...headingsOf(table, index)],
+    ...(Object.keys(entry.metadata).length > 0 && { metadata: { ...entry.metadata } }),
+  }
+  return { id: `${entry.id}#${index}`, text: text.slice(...span), source, span }
+}
+
+function joinArrays(arrays: readonly Float32Array[]): Float32Array {
+  if (arrays.length === 1) return arrays[0] as Float32Array
+  const joined = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const array of arrays) {
+    joined.set(array, at)
+    at += array.length
+  }
+  return joined
 }
 
 /** The text of each chunk. */

@@ -181,6 +181,7 @@ class ThreadCorpusHost implements CorpusHost {
       name,
       add: (input, options = {}): AddRun =>
         createAddRun(async (report, signal) => (await use()).add(input, report, signal), options.signal),
+      update: async (id, changes) => (await use()).update(id, changes),
       search: async (query, options = {}) => await abortable((await use()).search(query, options), options.signal),
       get: async (id) => (await use()).get(id),
       list: async () => (await use()).list(),

@@ -3,18 +3,23 @@ import type {
   AddResult,
   CorpusOptions,
   CorpusStats,
+  DocumentChanges,
   DocumentInput,
   DocumentSummary,
   Hit,
   SearchOptions,
   StoredDocument,
 } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
-import { CorpusIndex } from './corpus-index.js'
+import { CorpusIndex, chunkTextsOf } from './corpus-index.js'
+import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
+import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
 import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import type { SegmentData } from './keyword/segment.js'
+import { loadVectors, loadWords } from './load-index.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch, searchCorpus } from './search-corpus.js'
 import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
@@ -27,6 +32,7 @@ import {
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
 import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
+import { createIndexKeeper, type IndexKeeper } from './storage/index-keeper.js'
 import { createVectorBackfill, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {
@@ -46,22 +52,23 @@ export class OpenCorpus {
   readonly name: string
   readonly #options: OpenCorpusOptions
   readonly #store: CorpusStore
-  readonly #index = new CorpusIndex()
+  readonly #index: CorpusIndex
   readonly #stop = new AbortController()
   #meta: CorpusMeta
   #embedder: TextEmbedder | undefined
   /** Revision that the index shows; undefined before it was read. */
   #shown: string | undefined
   #nextOrder = 0
+  #isTidy = false
   /** Whether a document went in without vectors of the current model since the last look for such. */
   #hasNewPending = false
   /** The end of the line of changes to the index. */
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
+  readonly #keeper: IndexKeeper
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
     const meta = await options.store.open({})
-    await options.store.sweep()
     const corpus = new OpenCorpus(options, meta)
     corpus.#startBackfill()
     return corpus
@@ -73,6 +80,15 @@ export class OpenCorpus {
     this.#store = options.store
     this.#embedder = options.embedder
     this.#meta = meta
+    this.#index = new CorpusIndex((entries) => options.store.readContents(entries, () => false))
+    this.#keeper = createIndexKeeper({
+      store: options.store,
+      index: this.#index,
+      locks: options.locks,
+      lockName: `alcove-corpus-index/${encodeURIComponent(options.name)}`,
+      signal: this.#stop.signal,
+      onWarning: options.onWarning,
+    })
     this.#backfill = createVectorBackfill({
       locks: options.locks,
       lockName: `alcove-corpus-embedding/${encodeURIComponent(options.name)}`,
@@ -141,7 +157,23 @@ export class OpenCorpus {
       })
     } finally {
       if (this.#hasNewPending) this.#startBackfill()
+      this.#keeper.save()
+      this.#tidyUp()
     }
+  }
+
+  /** Changes what is known of a document; true when there is one. Its passages and vectors stay. */
+  async update(id: string, changes: DocumentChanges): Promise<boolean> {
+    const change = checkChanges(id, changes)
+    await this.#refresh()
+    return await this.#change(async () => {
+      throwIfAborted(this.#stop.signal)
+      const changed = await this.#store.changeEntry(id, change)
+      if (changed === undefined) return false
+      await this.#showEntry(id, changed)
+      await this.#noteOwnChange()
+      return true
+    })
   }
 
   async search(query: string, options: SearchOptions): Promise<Hit[]> {
@@ -149,19 +181,24 @@ export class OpenCorpus {
     throwIfAborted(options.signal)
     await this.#refresh()
     const { onWarning } = this.#options
-    return await searchCorpus(search, {
-      index: this.#index,
-      embedder: this.#embedder,
-      signal: options.signal,
-      onWarning,
-    })
+    try {
+      return await searchCorpus(search, {
+        index: this.#index,
+        embedder: this.#embedder,
+        signal: options.signal,
+        onWarning,
+      })
+    } finally {
+      this.#tidyUp()
+    }
   }
 
   async get(id: string): Promise<StoredDocument | undefined> {
     await this.#refresh()
     const entry = this.#index.entryOf(id)
-    const text = this.#index.textOf(id)
-    if (entry === undefined || text === undefined) return undefined
+    const content = await this.#index.contentOf(id)
+    if (entry === undefined || content === undefined) return undefined
+    const { text } = content
     const { title, url, metadata, pages } = entry
     return {
       id,
@@ -196,7 +233,7 @@ export class OpenCorpus {
     return {
       documents: entries.length,
       chunks: total(({ chunks }) => chunks),
-      bytes: total(bytesOf),
+      bytes: total(bytesOf) + (await this.#store.readIndexBytes()),
       dimensions: embedder === undefined ? 0 : embedder.model.dimensions || this.#index.dimensions,
       embedder: embedder?.model.id ?? null,
       pendingVectors: total((entry) => (this.#isCurrent(entry) ? 0 : entry.chunks)),
@@ -204,31 +241,39 @@ export class OpenCorpus {
   }
 
   async export(): Promise<Blob> {
-    const entries = await this.#store.readEntries()
+    await this.#refresh()
+    const entries = this.#index.entries
+    const ids = entries.filter(({ chunks }) => chunks > 0).map(({ id }) => id)
+    // Nothing is waited for in between: the words are those of these entries.
+    const index = { documents: ids, words: this.#index.extractWords(ids) }
     const { chunkTokens, overlapTokens } = this.#meta
-    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, (batch) =>
-      this.#store.readContents(batch, () => true),
-    )
+    const read = (batch: readonly DocumentEntry[]) => this.#store.readContents(batch, () => true)
+    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, read, index)
   }
 
   async import(file: Blob): Promise<AddResult> {
-    const documents = await readCorpusFile(file)
-    const counts = { added: 0, updated: 0, unchanged: 0 }
-    const ids: string[] = []
+    const read = await readCorpusFile(file)
     await this.#refresh()
-    for (const { entry, content } of documents) {
-      throwIfAborted(this.#stop.signal)
-      const existing = await this.#store.readEntry(entry.id)
-      ids.push(entry.id)
-      if (existing?.contentHash === entry.contentHash) counts.unchanged++
-      else {
-        const { vectors, segment: _segment, addedAt: _addedAt, ...rest } = entry
-        const type = await this.#commit({ ...rest, order: this.#nextOrder++ }, content, vectors?.embedder)
-        counts[type]++
-      }
-    }
+    const result = await importDocuments(read, {
+      signal: this.#stop.signal,
+      store: this.#store,
+      nextOrder: () => this.#nextOrder++,
+      commit: (entry, content, embedder) => this.#commit(entry, content, embedder),
+      show: (rows, words, stored) => this.#change(async () => this.#showImported(rows, words, stored)),
+    })
+    await this.#refresh()
     this.#startBackfill()
-    return { ids, ...counts, failed: [] }
+    this.#keeper.save()
+    return result
+  }
+
+  #showImported(rows: readonly WordRow[], words: SegmentData, stored: readonly StoredContent[]): void {
+    this.#index.putWords(rows, words)
+    for (const { entry, content } of stored) {
+      this.#keeper.note(entry)
+      const { vectors } = this.#searchable(entry, content)
+      if (vectors !== undefined) this.#index.putVectors([{ entry, vectors }])
+    }
   }
 
   /** One change of the index after the other. */
@@ -251,6 +296,7 @@ export class OpenCorpus {
       this.#index.put(stored.entry, this.#searchable(stored.entry, content))
       this.#hasNewPending ||= !this.#isCurrent(stored.entry)
       await this.#noteOwnChange()
+      this.#keeper.note(stored.entry)
       return stored.type
     })
   }
@@ -299,21 +345,26 @@ export class OpenCorpus {
     if (isOnTop && meta.revision === before.revision + 1) this.#shown = revisionOf(meta)
   }
 
-  /** Brings the index in line with the entries: only documents that are new or changed are read. */
+  /** Brings the index in line with the entries: first from the stored index, then from the documents that it does not have. */
   async #load(): Promise<void> {
     const entries = await this.#store.readEntries()
     const stored = new Map(entries.map((entry) => [entry.id, entry]))
     for (const entry of this.#index.entries) {
-      if (stored.get(entry.id)?.segment !== entry.segment) this.#index.remove(entry.id)
+      const now = stored.get(entry.id)
+      if (now?.segment !== entry.segment || now.title !== entry.title) this.#index.remove(entry.id)
+      else this.#index.putEntry(entry.id, now)
     }
+    if (this.#index.size === 0) await loadWords(entries, this.#store, this.#index, this.#keeper)
     const missing = entries.filter(({ id }) => this.#index.entryOf(id) === undefined)
     const yielder = createYielder()
-    for await (const { entry, content } of this.#store.readContents(missing, (one) => this.#isCurrent(one))) {
+    for await (const { entry, content } of this.#store.readContents(missing, () => false)) {
       this.#index.put(entry, content)
+      this.#keeper.note(entry)
       await yielder.pause()
     }
     await this.#loadVectors(entries)
     this.#nextOrder = Math.max(this.#nextOrder, (entries.at(-1)?.order ?? -1) + 1)
+    this.#keeper.save()
   }
 
   /** Reads vectors of the current model that the index does not have yet. */
@@ -323,9 +374,37 @@ export class OpenCorpus {
     const missing = (entries ?? (await this.#store.readEntries())).filter(
       ({ id, vectors }) => vectors?.embedder === key && !this.#index.hasVectors(id),
     )
-    for await (const { entry, content } of this.#store.readContents(missing, () => true)) {
-      if (content.vectors !== undefined) this.#index.putVectors(entry, content.vectors)
+    await loadVectors(missing, this.#store, this.#index)
+  }
+
+  /** Shows a changed entry: only a new title changes the words, and then text and vectors are read, not made. */
+  async #showEntry(id: string, changed: DocumentEntry): Promise<void> {
+    if (this.#index.entryOf(id)?.title === changed.title) {
+      this.#index.putEntry(id, changed)
+      return
     }
+    this.#index.remove(id)
+    for await (const { entry, content } of this.#store.readContents([changed], (one) => this.#isCurrent(one))) {
+      this.#index.put(entry, content)
+      this.#keeper.note(entry)
+    }
+  }
+
+  /**
+   * Sweeps what no entry names, and reads texts ahead, once, when the first answer was given: neither shows, so nobody need wait. A text
+   * that cannot be read then is read when it is wanted.
+   */
+  #tidyUp(): void {
+    if (this.#isTidy) return
+    this.#isTidy = true
+    const yielder = createYielder()
+    const work = async (): Promise<void> => {
+      await this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
+      if (!this.isClosed) await this.#store.sweep()
+    }
+    work().catch((error: unknown) => {
+      if (!this.isClosed) this.#options.onWarning(toAlcoveError(error, 'store-blocked', 'leftovers were not swept'))
+    })
   }
 
   #startBackfill(): void {
@@ -343,13 +422,14 @@ export class OpenCorpus {
   async #embedDocument(id: string, embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
     await this.#refresh()
     const entry = this.#index.entryOf(id)
-    if (entry === undefined || entry.vectors?.embedder === embedder.key) return
-    const vectors = joinVectors(await embedder.documents(this.#index.chunkTexts(id), { signal }))
+    const content = await this.#index.contentOf(id)
+    if (entry === undefined || content === undefined || entry.vectors?.embedder === embedder.key) return
+    const vectors = joinVectors(await embedder.documents(chunkTextsOf(content.text, content.table), { signal }))
     await this.#change(async () => {
       throwIfAborted(signal)
       const named = await this.#store.putVectors(entry, vectors, embedder.key)
       if (named === undefined) return
-      this.#index.putVectors(named, vectors)
+      this.#index.putVectors([{ entry: named, vectors }])
       await this.#noteOwnChange()
     })
   }

@@ -2,7 +2,7 @@ import type { Hit, Metadata, SearchMode, SearchOptions } from '../protocol/corpu
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { abortable, throwIfAborted } from '../runtime/abort.js'
 import { isServed, writtenIn } from '../text/script.js'
-import type { CorpusIndex, DocumentFilter } from './corpus-index.js'
+import type { CorpusIndex, DocumentFilter, Passage } from './corpus-index.js'
 import { filterByMetadata } from './corpus-index.js'
 import { checkMetadata } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
@@ -69,7 +69,7 @@ export async function searchCorpus(search: CheckedSearch, context: SearchContext
     context.onWarning(error)
   }
   const legs = [keyword, vector].map((leg) => (leg.status === 'fulfilled' ? leg.value : undefined) ?? { rows: [] })
-  return collectHits(legs, topK, mode, context.index)
+  return await collectHits(legs, topK, mode, context.index)
 }
 
 function canUseVectors(query: string, { embedder, index }: SearchContext): boolean {
@@ -108,11 +108,20 @@ async function runVectors(
   return mode === 'vector' ? { rows: matches.rows } : vectorLeg(matches)
 }
 
-function collectHits(legs: readonly RankedLeg[], topK: number, mode: SearchMode, index: CorpusIndex): Hit[] {
+async function collectHits(
+  legs: readonly RankedLeg[],
+  topK: number,
+  mode: SearchMode,
+  index: CorpusIndex,
+): Promise<Hit[]> {
   const hits: Hit[] = []
   const seen = new Set<string>()
-  for (const { id, score, ranks } of fuseRankings(legs, (a, b) => index.compareChunks(a, b))) {
-    const passage = index.passageOf(id)
+  const fused = fuseRankings(legs, (a, b) => index.compareChunks(a, b))
+  let passages: ReadonlyMap<number, Passage> = new Map()
+  for (const [at, { id, score, ranks }] of fused.entries()) {
+    // A few more than are wanted, as some have the same text; then the next ones.
+    if (at % (topK * 2) === 0) passages = await index.readPassages(fused.slice(at, at + topK * 2).map((row) => row.id))
+    const passage = passages.get(id)
     if (passage === undefined || seen.has(passage.text)) continue
     seen.add(passage.text)
     const [keyword, vector] = ranks

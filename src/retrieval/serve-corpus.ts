@@ -1,5 +1,13 @@
 import { type EmbeddingEngine, type ModelInspection, type ModelSpec, parseModelId } from '../engines/engine.js'
-import type { AddProgress, AddResult, Corpus, CorpusOptions, DocumentInput, SearchOptions } from '../protocol/corpus.js'
+import type {
+  AddProgress,
+  AddResult,
+  Corpus,
+  CorpusOptions,
+  DocumentChanges,
+  DocumentInput,
+  SearchOptions,
+} from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
@@ -29,6 +37,7 @@ export interface RetrievalSettings {
 /** What one call does, and what its one part is. */
 export interface CorpusCalls {
   open: (name: string, options: CorpusOptions) => Promise<void>
+  update: (name: string, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
   search: (name: string, query: string, options: Omit<SearchOptions, 'signal'>) => ReturnType<Corpus['search']>
   get: (name: string, id: string) => ReturnType<Corpus['get']>
   list: (name: string) => ReturnType<Corpus['list']>
@@ -172,6 +181,7 @@ class ServedRetrieval implements RetrievalApi {
       open: async (name, options) => {
         await (await this.#ready()).host.open(name, options)
       },
+      update: async (name, id, changes) => (await corpus(name)).update(id, changes),
       search: async (name, query, options) => (await corpus(name)).search(query, { ...options, signal }),
       get: async (name, id) => (await corpus(name)).get(id),
       list: async (name) => (await corpus(name)).list(),

@@ -107,6 +107,7 @@ class RetrievalClient implements WorkerCorpora {
     return {
       name,
       add: (input, { signal } = {}) => createAddRun((report, own) => this.#add(name, input, report, own), signal),
+      update: (id, changes) => this.#call('update', [name, id, changes]),
       search: async (query, { signal, ...search } = {}) => this.#call('search', [name, query, search], { signal }),
       get: (id) => this.#call('get', [name, id]),
       list: () => this.#call('list', [name]),

@@ -70,6 +70,18 @@ class IdbStore implements Store {
     )
   }
 
+  async getAll<T>(prefix: string): Promise<T[]> {
+    return await this.#run('readonly', async (store) => {
+      const range = prefixRange(prefix)
+      // Both in one transaction, so that they are of the same keys.
+      const [keys, values] = await Promise.all([
+        promisifyRequest(store.getAllKeys(range)),
+        promisifyRequest<T[]>(store.getAll(range)),
+      ])
+      return values.filter((_, index) => String(keys[index]).startsWith(prefix))
+    })
+  }
+
   async write({ set = [], delete: removed = [] }: StoreChanges): Promise<void> {
     await this.#change((store) => {
       for (const [key, value] of set) store.put(value, key)

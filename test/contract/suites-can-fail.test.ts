@@ -143,6 +143,8 @@ function carelessStore(): Store {
     ...createMemoryStore(),
     get: async <T>(key: string) => entries.get(key) as T,
     getMany: async <T>(keys: readonly string[]) => keys.map((key) => entries.get(key) as T),
+    getAll: async <T>(prefix: string) =>
+      [...entries].filter(([key]) => key.startsWith(prefix)).map(([, value]) => value as T),
     async write({ set = [], delete: gone = [] }) {
       for (const [key, value] of set) entries.set(key, value)
       for (const key of gone) entries.delete(key)
@@ -154,6 +156,7 @@ function carelessStore(): Store {
 
 test('a store that shares its values, writes by halves, does not sort and never closes is found out', async () => {
   expect(await failing((runner) => storeContract(runner, async () => carelessStore()))).toEqual([
+    'gives all values under a prefix, in the order of their keys',
     'a value that was read or written is not the stored one',
     'a write that fails changes nothing',
     'lists keys by prefix, sorted by code units',
@@ -223,8 +226,10 @@ function carelessContext(store = createMemoryStore()): CorpusContext {
 
 test('a corpus that ignores filters, lists in no order and forgets is found out', async () => {
   expect(await failing((runner) => corpusContract(runner, async () => carelessContext()))).toEqual([
+    'a query of 10,000 words, one in another script, and a filter on what no document has give a defined result',
     'where reaches both legs',
     'what is stored is there after a reopen, vectors included',
+    'a document is renamed, moved and given other metadata without its text; adding its file again does not undo it',
     'corpora are apart, and are listed and deleted by name',
   ])
 })

@@ -20,8 +20,9 @@ const plainEnglishLetters = /^[a-z]+$/
 
 /**
  * Turns a text into search tokens, in order, repeated ones repeated. Words are lower-cased, freed of accents (Latin and Greek) and, when
- * they are plain a-z, stemmed by Orama's English (Porter) stemmer; scripts without spaces give overlapping pairs of characters, which on
- * the judged Chinese set is better than words from a dictionary. Query and document go through the same function, so a word of another
+ * they are plain a-z, stemmed by Orama's English (Porter) stemmer. Chinese, Japanese, Thai and the like are cut into the words of the
+ * browser's dictionary (`Intl.Segmenter`): on the judged Chinese set nDCG@10 is 0.993 with them, 0.986 with overlapping pairs of
+ * characters, and the index a third. Korean, which has spaces and endings, and browsers without a dictionary get pairs. Query and document go through the same function, so a word of another
  * language that the stemmer shortens still meets itself.
  */
 export type Tokenize = (text: string) => string[]
@@ -54,9 +55,40 @@ export function createTokenize(): Tokenize {
       if (match[1] === undefined) {
         const token = tokenOf(match[0])
         if (token !== '') tokens.push(token)
-      } else pushPairs(tokens, match[1].toLowerCase())
+      } else pushWords(tokens, match[1].toLowerCase())
     }
     return tokens
+  }
+}
+
+/** A word at the very end, of a script that is written with spaces: nothing says that it was typed to its end. */
+const wordAtEnd =
+  /(?:(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Bopomofo}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}]){1,64}$/u
+
+/** The word that a text ends in, as a token but not stemmed; undefined when it ends otherwise. */
+export function lastWordOf(text: string): string | undefined {
+  const word = wordAtEnd.exec(text.slice(-maxWordLength).normalize('NFKC'))?.[0]
+  return word === undefined ? undefined : normalizeWord(word, (whole) => whole)
+}
+
+const hangul = /\p{sc=Hangul}/u
+// A fixed locale: what is cut must not depend on the language of the browser's menus.
+const segmenter = typeof Intl.Segmenter === 'function' ? new Intl.Segmenter('zh', { granularity: 'word' }) : undefined
+
+/** Changes when texts are cut otherwise: index segments that were made so cannot be searched any more. */
+export function tokenizerKey(): string {
+  const sample: string[] = []
+  pushWords(sample, '研究生命的起源東京都の人口กรุงเทพเป็นเมืองหลวง')
+  return `2:${sample.join('|')}`
+}
+
+/** Words of the dictionary; pairs where there is none for them. */
+function pushWords(tokens: string[], run: string): void {
+  if (segmenter === undefined || hangul.test(run)) pushPairs(tokens, run)
+  else {
+    for (const { segment } of segmenter.segment(run)) {
+      if (segment.length <= maxWordLength) tokens.push(segment)
+    }
   }
 }
 

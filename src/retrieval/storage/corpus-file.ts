@@ -1,9 +1,12 @@
 import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
 import { chunkTextsOf } from '../corpus-index.js'
+import { fieldCount, isSegmentData, type SegmentData } from '../keyword/segment.js'
+import { tokenizerKey } from '../keyword/tokenize.js'
 import { type ChunkTable, type DocumentContent, type DocumentEntry, isChunkTable } from './corpus-layout.js'
+import { indexVersion } from './index-store.js'
 
-/** Version of the file form. 1: as described at `writeCorpusFile`. */
-const fileVersion = 1
+/** Version of the file form. 1: without the keyword index; 2: as described at `writeCorpusFile`. */
+const fileVersion = 2
 const magic = 'ALCV'
 const prefixBytes = 16
 const mediaType = 'application/vnd.alcove.corpus'
@@ -20,6 +23,31 @@ export interface FileDocument {
   readonly content: DocumentContent
 }
 
+/** The words of documents of a file, so that who imports it need not look for them. */
+export interface FileIndex {
+  /** Ids of the documents, in the order of their words. */
+  readonly documents: readonly string[]
+  readonly words: SegmentData
+}
+
+/** What a file has. */
+export interface CorpusFile {
+  readonly documents: readonly FileDocument[]
+  /** Undefined in a file of version 1, and where words were told apart otherwise than here. */
+  readonly index: FileIndex | undefined
+}
+
+/** What the header says of the index: what its numbers are, and how long they are. */
+interface IndexRow {
+  readonly version: number
+  readonly tokenizer: string
+  readonly documents: readonly string[]
+  readonly termsBytes: number
+  /** Tokens in all, of 2 or 4 bytes each. */
+  readonly tokens: number
+  readonly tokenBytes: 2 | 4
+}
+
 /** What the header says of a document: its entry, its heading paths, and how long its segments are. */
 interface FileRow {
   readonly entry: DocumentEntry
@@ -33,17 +61,19 @@ interface FileHeader {
   readonly product: 'alcove'
   readonly corpus: CorpusFileFacts
   readonly documents: readonly FileRow[]
+  readonly index?: IndexRow
 }
 
 /**
  * Writes a corpus as one file: `ALCV`, three little-endian 32-bit numbers (version, bytes of the header, 0), the header as JSON in UTF-8, then
- * for each document its text in UTF-8, its spans, pages and heading paths as 32-bit numbers, and its vectors as 32-bit floats, all
- * little-endian. Texts and vectors never go through JSON.
+ * for each document its text in UTF-8, its spans, pages and heading paths as 32-bit numbers, and its vectors as 32-bit floats; then the
+ * keyword index: vocabulary in UTF-8, lengths as 32-bit and words as 16- or 32-bit numbers, all little-endian. None of these go through JSON.
  */
 export async function writeCorpusFile(
   facts: CorpusFileFacts,
   entries: readonly DocumentEntry[],
   read: (entries: readonly DocumentEntry[]) => AsyncIterable<FileDocument>,
+  index?: FileIndex,
 ): Promise<Blob> {
   const rows: FileRow[] = []
   const parts: BlobPart[] = []
@@ -53,10 +83,20 @@ export async function writeCorpusFile(
     rows.push({ entry, headings, textBytes: text.byteLength, vectorBytes: content.vectors?.byteLength ?? 0 })
     // A Blob of each document lets the browser keep it out of memory.
     const segments = [text, ...[spans, pages, headingPath, content.vectors ?? new Float32Array()].map(toBytes)]
-    parts.push(new Blob(segments as Uint8Array<ArrayBuffer>[]))
+    parts.push(new Blob(segments))
   }
+  const known = new Set(rows.map(({ entry }) => entry.id))
+  const isWhole = index?.documents.every((id) => known.has(id)) ?? false
+  const terms = new TextEncoder().encode(index?.words.terms ?? '')
+  if (index !== undefined && isWhole)
+    parts.push(new Blob([terms, ...[index.words.lengths, index.words.sequence].map(toBytes)]))
   const header = new TextEncoder().encode(
-    JSON.stringify({ product: 'alcove', corpus: facts, documents: rows } satisfies FileHeader),
+    JSON.stringify({
+      product: 'alcove',
+      corpus: facts,
+      documents: rows,
+      ...(index !== undefined && isWhole && { index: describeIndex(index, terms.byteLength) }),
+    } satisfies FileHeader),
   )
   const prefix = new DataView(new ArrayBuffer(prefixBytes))
   for (const [index, letter] of [...magic].entries()) prefix.setUint8(index, letter.charCodeAt(0))
@@ -69,7 +109,7 @@ export async function writeCorpusFile(
  * Reads a file that `writeCorpusFile` wrote; all of it is checked before any of it is given out.
  * @throws AlcoveError `parse-failed` for a file of another kind, cut short or damaged; `version-unsupported` for one of a later Alcove
  */
-export async function readCorpusFile(file: Blob): Promise<FileDocument[]> {
+export async function readCorpusFile(file: Blob): Promise<CorpusFile> {
   if (!(file instanceof Blob)) {
     throw new AlcoveError(
       'invalid-argument',
@@ -86,8 +126,11 @@ export async function readCorpusFile(file: Blob): Promise<FileDocument[]> {
       documents.push(readDocument(row, await file.slice(at, at + bytes).arrayBuffer()))
       at += bytes
     }
-    if (at !== file.size) throw damaged(`${file.size - at} bytes follow its end`)
-    return documents
+    const indexBytes = header.index === undefined ? 0 : bytesOfIndex(header.index, documents)
+    if (at + indexBytes > file.size) throw damaged('it ends within its index')
+    if (at + indexBytes < file.size) throw damaged(`${file.size - at - indexBytes} bytes follow its end`)
+    const index = header.index && readIndex(header.index, documents, await file.slice(at).arrayBuffer())
+    return { documents, index }
   } catch (error) {
     throw isAlcoveError(error) ? error : damaged(error instanceof Error ? error.message : String(error), error)
   }
@@ -132,13 +175,68 @@ function readDocument(row: FileRow, buffer: ArrayBuffer): FileDocument {
   return { entry, content: { text, table, vectors } }
 }
 
+function describeIndex({ documents, words }: FileIndex, termsBytes: number): IndexRow {
+  const { sequence } = words
+  const tokenBytes = sequence.BYTES_PER_ELEMENT === 2 ? 2 : 4
+  return {
+    version: indexVersion,
+    tokenizer: tokenizerKey(),
+    documents,
+    termsBytes,
+    tokens: sequence.length,
+    tokenBytes,
+  }
+}
+
+/** Chunks of the documents that an index speaks of. */
+function countChunks(index: IndexRow, documents: readonly FileDocument[]): number {
+  const chunksOf = new Map(documents.map(({ entry }) => [entry.id, entry.chunks]))
+  return index.documents.reduce((sum, id) => sum + (chunksOf.get(id) ?? 0), 0)
+}
+
+function bytesOfIndex(index: IndexRow, documents: readonly FileDocument[]): number {
+  return index.termsBytes + countChunks(index, documents) * fieldCount * 4 + index.tokens * index.tokenBytes
+}
+
+/** The index of a file; undefined for one of another version, or by another dictionary, which can be made anew. */
+function readIndex(row: IndexRow, documents: readonly FileDocument[], buffer: ArrayBuffer): FileIndex | undefined {
+  if (row.version !== indexVersion || row.tokenizer !== tokenizerKey()) return undefined
+  const chunks = countChunks(row, documents)
+  const afterTerms = row.termsBytes
+  const afterLengths = afterTerms + chunks * fieldCount * 4
+  const end = afterLengths + row.tokens * row.tokenBytes
+  const numbers = fromLittleEndian(buffer.slice(afterLengths, end), row.tokenBytes)
+  const words: SegmentData = {
+    terms: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(buffer.slice(0, afterTerms)),
+    lengths: new Uint32Array(fromLittleEndian(buffer.slice(afterTerms, afterLengths))),
+    sequence: row.tokenBytes === 2 ? new Uint16Array(numbers) : new Uint32Array(numbers),
+  }
+  if (!isSegmentData(words, chunks)) throw damaged('its index does not fit its documents')
+  return { documents: row.documents, words }
+}
+
 function segmentBytes({ entry, textBytes, vectorBytes }: FileRow): number {
   return textBytes + entry.chunks * 16 + vectorBytes
 }
 
 function isHeader(value: unknown): value is FileHeader {
-  const { product, documents } = (value ?? {}) as Partial<FileHeader>
-  return product === 'alcove' && Array.isArray(documents) && documents.every(isRow)
+  const { product, documents, index } = (value ?? {}) as Partial<FileHeader>
+  const isKnown = product === 'alcove' && Array.isArray(documents) && documents.every(isRow)
+  return isKnown && (index === undefined || isIndexRow(index))
+}
+
+function isIndexRow(value: unknown): value is IndexRow {
+  const { version, tokenizer, documents, termsBytes, tokens, tokenBytes } = (value ?? {}) as Partial<IndexRow>
+  return (
+    isCount(version) &&
+    typeof tokenizer === 'string' &&
+    Array.isArray(documents) &&
+    new Set(documents).size === documents.length &&
+    documents.every((id) => typeof id === 'string') &&
+    isCount(termsBytes) &&
+    isCount(tokens) &&
+    (tokenBytes === 2 || tokenBytes === 4)
+  )
 }
 
 function isRow(value: unknown): value is FileRow {
@@ -186,17 +284,17 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
-/** The bytes of 32-bit numbers, little-endian. */
-function toBytes(numbers: Uint32Array | Float32Array): Uint8Array {
-  const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
-  return isLittleEndian ? bytes : new Uint8Array(fromLittleEndian(bytes.slice().buffer))
+/** The bytes of numbers, little-endian. */
+function toBytes(numbers: Uint16Array | Uint32Array | Float32Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(numbers.buffer as ArrayBuffer, numbers.byteOffset, numbers.byteLength)
+  return isLittleEndian ? bytes : new Uint8Array(fromLittleEndian(bytes.slice().buffer, numbers.BYTES_PER_ELEMENT))
 }
 
-/** Turns 32-bit numbers to this machine's order of bytes, in place. */
-function fromLittleEndian(buffer: ArrayBuffer): ArrayBuffer {
+/** Turns numbers to this machine's order of bytes, in place. */
+function fromLittleEndian(buffer: ArrayBuffer, bytesEach = 4): ArrayBuffer {
   if (isLittleEndian) return buffer
-  const view = new DataView(buffer)
-  for (let at = 0; at < buffer.byteLength; at += 4) view.setUint32(at, view.getUint32(at, true), false)
+  const bytes = new Uint8Array(buffer)
+  for (let at = 0; at < bytes.length; at += bytesEach) bytes.subarray(at, at + bytesEach).reverse()
   return buffer
 }
 

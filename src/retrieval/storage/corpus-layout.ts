@@ -1,8 +1,11 @@
 import type { DocumentSummary, Metadata } from '../../protocol/corpus.js'
 import type { WrittenIn } from '../../text/script.js'
 
-/** Version of what a corpus store writes; a later one is not touched. */
-export const layoutVersion = 1
+/**
+ * Version of what a corpus store writes; a later one is not touched. 1: documents only, the keyword index was made at each opening;
+ * 2: with index segments beside them.
+ */
+export const layoutVersion = 2
 
 /** What is kept of a corpus besides its documents. */
 export interface CorpusMeta {
@@ -72,11 +75,12 @@ export function checkContent(
   vectors: unknown,
 ): DocumentContent | undefined {
   if (typeof text !== 'string' || !isChunkTable(table, entry.chunks, text.length)) return undefined
-  const fits =
-    vectors instanceof Float32Array &&
-    entry.vectors !== undefined &&
-    vectors.length === entry.chunks * entry.vectors.dimensions
-  return { text, table, vectors: fits ? vectors : undefined }
+  return { text, table, vectors: isVectorsOf(entry, vectors) ? vectors : undefined }
+}
+
+/** Whether a value can be the vectors that an entry names. */
+export function isVectorsOf({ chunks, vectors: named }: DocumentEntry, value: unknown): value is Float32Array {
+  return value instanceof Float32Array && named !== undefined && value.length === chunks * named.dimensions
 }
 
 /** Whether a value is a table of so many chunks of a text of that length. */

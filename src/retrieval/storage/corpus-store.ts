@@ -5,9 +5,11 @@ import {
   checkContent,
   type DocumentContent,
   type DocumentEntry,
+  isVectorsOf,
   layoutVersion,
 } from './corpus-layout.js'
 import type { Locks } from './corpus-locks.js'
+import { createIndexStore, type IndexedDocument, type IndexSegment, type IndexStore } from './index-store.js'
 
 /** Without Web Locks another tab may be in the middle of an add: what it wrote is left alone for so long. */
 const sweepAfterMs = 3_600_000
@@ -26,6 +28,9 @@ export interface CorpusStoreOptions {
 
 /** An entry as it is before it is stored; `order` counts only where it replaces none. */
 export type NewEntry = Omit<DocumentEntry, 'segment' | 'vectors' | 'addedAt'>
+
+/** What is known of a document and can be changed without its content. */
+export type EntryChange = (entry: DocumentEntry) => DocumentEntry
 
 /** What putting a document did. `entry` is the one that is stored now. */
 export interface PutResult {
@@ -55,10 +60,29 @@ export interface CorpusStore {
     entries: readonly DocumentEntry[],
     wantsVectors: (entry: DocumentEntry) => boolean,
   ): AsyncIterable<{ readonly entry: DocumentEntry; readonly content: DocumentContent }>
+  /** Reads the vectors of entries that have some, in order; those that are gone or do not fit are left out. */
+  readVectors(
+    entries: readonly DocumentEntry[],
+  ): AsyncIterable<{ readonly entry: DocumentEntry; readonly vectors: Float32Array }>
+  /** Bytes that the stored index takes. */
+  readIndexBytes(): Promise<number>
+  /** Stored index segments, one by one; a broken or missing one is undefined. */
+  readIndex(): AsyncIterable<{ readonly name: string; readonly segment: IndexSegment | undefined }>
+  /** What the stored index segments have. One that cannot be read has no documents. */
+  readIndexed(): Promise<{ readonly name: string; readonly documents: readonly IndexedDocument[] }[]>
+  /**
+   * Stores an index segment in place of those that are named. Undefined, and nothing changed, when the index was changed meanwhile.
+   */
+  replaceIndex(replaced: readonly string[], segment: IndexSegment): Promise<string | undefined>
   /** Stores a document, unless it was stored meanwhile as it is. */
   putDocument(entry: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult>
   /** Stores vectors for a document as it is named by `entry`; undefined when that was changed meanwhile. */
   putVectors(entry: DocumentEntry, vectors: Float32Array, embedder: string): Promise<DocumentEntry | undefined>
+  /**
+   * Changes what is known of a document, not its content. Undefined when there is none.
+   * @throws AlcoveError `invalid-argument` when the new id is that of another document
+   */
+  changeEntry(id: string, change: EntryChange): Promise<DocumentEntry | undefined>
   removeDocument(id: string): Promise<boolean>
   removeAll(): Promise<void>
   /** Removes the corpus itself, too. */
@@ -67,7 +91,25 @@ export interface CorpusStore {
   sweep(): Promise<number>
 }
 
+/** Most documents whose vectors are read at one time. */
+const vectorBatch = 128
 const metaPrefix = 'corpus/'
+
+/** What `read` gives for each item, in order; the next one is being read while the caller is at work on this one. */
+async function* readAhead<Item, Value>(
+  items: readonly Item[],
+  read: (item: Item) => Promise<Value>,
+): AsyncGenerator<readonly [Item, Value]> {
+  let ahead: Promise<Value> | undefined
+  for (const [at, item] of items.entries()) {
+    const value = await (ahead ?? read(item))
+    const next = items[at + 1]
+    ahead = next === undefined ? undefined : read(next)
+    // Who leaves early does not hear of it.
+    ahead?.catch(() => {})
+    yield [item, value]
+  }
+}
 
 /** Names of all corpora in a store, in order. */
 export async function listCorpusNames(store: Store): Promise<string[]> {
@@ -90,6 +132,7 @@ class KeyedCorpusStore implements CorpusStore {
   readonly #segmentPrefix: string
   readonly #namingLock: string
   readonly #writersLock: string
+  readonly #index: IndexStore
 
   constructor({ store, name, locks, wallTime, createId }: CorpusStoreOptions) {
     const encoded = encodeURIComponent(name)
@@ -103,6 +146,8 @@ class KeyedCorpusStore implements CorpusStore {
     this.#segmentPrefix = `segment/${encoded}/`
     this.#namingLock = `alcove-corpus-naming/${encoded}`
     this.#writersLock = `alcove-corpus-writers/${encoded}`
+    const manifestKey = `index/${encoded}`
+    this.#index = createIndexStore({ store, manifestKey, segmentPrefix: this.#segmentPrefix })
   }
 
   async readMeta(): Promise<CorpusMeta | undefined> {
@@ -122,10 +167,12 @@ class KeyedCorpusStore implements CorpusStore {
       const chunkTokens = options.chunkTokens ?? stored?.chunkTokens ?? 256
       const fallbackOverlap = Math.min(stored?.overlapTokens ?? 32, Math.floor(chunkTokens / 2))
       const overlapTokens = options.overlapTokens ?? fallbackOverlap
-      if (stored?.chunkTokens === chunkTokens && stored.overlapTokens === overlapTokens) return stored
-      const fresh = { version: layoutVersion, name: this.#name, revision: 0, createdAt: this.#wallTime() }
+      const isSame = stored?.chunkTokens === chunkTokens && stored.overlapTokens === overlapTokens
+      if (isSame && stored.version === layoutVersion) return stored
+      const fresh = { name: this.#name, revision: 0, createdAt: this.#wallTime() }
       const meta: CorpusMeta = {
         ...(stored ?? { ...fresh, incarnation: this.#createId() }),
+        version: layoutVersion,
         chunkTokens,
         overlapTokens,
       }
@@ -135,11 +182,8 @@ class KeyedCorpusStore implements CorpusStore {
   }
 
   async readEntries(): Promise<DocumentEntry[]> {
-    const keys = await this.#store.keys(this.#entryPrefix)
-    const entries = await this.#store.getMany<DocumentEntry>(keys)
-    return entries
-      .filter((entry) => entry !== undefined)
-      .sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+    const entries = await this.#store.getAll<DocumentEntry>(this.#entryPrefix)
+    return entries.sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
   }
 
   readEntry(id: string): Promise<DocumentEntry | undefined> {
@@ -163,6 +207,52 @@ class KeyedCorpusStore implements CorpusStore {
         if (content !== undefined) yield { entry, content }
       }
     }
+  }
+
+  async *readVectors(entries: readonly DocumentEntry[]) {
+    const batches = Array.from({ length: Math.ceil(entries.length / vectorBatch) }, (_, at) =>
+      entries.slice(at * vectorBatch, (at + 1) * vectorBatch),
+    )
+    const read = (batch: readonly DocumentEntry[]) =>
+      this.#store.getMany<unknown>(batch.map(({ vectors }) => this.#key(vectors?.segment ?? '', 'vectors')))
+    for await (const [batch, values] of readAhead(batches, read)) {
+      for (const [index, entry] of batch.entries()) {
+        const vectors = values[index]
+        if (isVectorsOf(entry, vectors)) yield { entry, vectors }
+      }
+    }
+  }
+
+  async *readIndex() {
+    const names = await this.#index.names()
+    for await (const [name, segment] of readAhead(names, (one) => this.#index.read(one))) yield { name, segment }
+  }
+
+  readIndexBytes(): Promise<number> {
+    return this.#index.readBytes()
+  }
+
+  async readIndexed(): Promise<{ name: string; documents: readonly IndexedDocument[] }[]> {
+    const names = await this.#index.names()
+    const documents = await Promise.all(names.map((name) => this.#index.readDocuments(name)))
+    return names.map((name, at) => ({ name, documents: documents[at] ?? [] }))
+  }
+
+  async replaceIndex(replaced: readonly string[], segment: IndexSegment): Promise<string | undefined> {
+    const name = this.#newSegment()
+    return await this.#locks.shared(this.#writersLock, async () => {
+      await this.#store.write({ set: this.#index.valuesOf(name, segment) })
+      return await this.#locks.exclusive(this.#namingLock, async () => {
+        const [meta, names] = await Promise.all([this.readMeta(), this.#index.names()])
+        if (meta === undefined || replaced.some((old) => !names.includes(old))) {
+          await this.#store.write({ delete: this.#index.keysOf(name) })
+          return undefined
+        }
+        const old = replaced.flatMap((one) => this.#index.keysOf(one))
+        await this.#store.write({ set: [await this.#index.replace(replaced, name, segment)], delete: old })
+        return name
+      })
+    })
   }
 
   async putDocument(partial: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult> {
@@ -207,6 +297,25 @@ class KeyedCorpusStore implements CorpusStore {
     })
   }
 
+  async changeEntry(id: string, change: EntryChange): Promise<DocumentEntry | undefined> {
+    return await this.#locks.exclusive(this.#namingLock, async () => {
+      const entry = await this.readEntry(id)
+      const meta = await this.readMeta()
+      if (entry === undefined || meta === undefined) return undefined
+      const next = change(entry)
+      if (next.id !== id && (await this.readEntry(next.id)) !== undefined) {
+        throw new AlcoveError('invalid-argument', `'${id}' cannot be moved to '${next.id}': there is such a document`, {
+          hint: 'Remove the other document first, or choose another id.',
+        })
+      }
+      await this.#store.write({
+        set: [[this.#entryPrefix + next.id, next], this.#nextMeta(meta)],
+        delete: next.id === id ? [] : [this.#entryPrefix + id],
+      })
+      return next
+    })
+  }
+
   async removeDocument(id: string): Promise<boolean> {
     return await this.#locks.exclusive(this.#namingLock, async () => {
       const entry = await this.readEntry(id)
@@ -224,7 +333,9 @@ class KeyedCorpusStore implements CorpusStore {
     await this.#locks.exclusive(this.#namingLock, async () => {
       const meta = await this.readMeta()
       const entries = await this.readEntries()
-      const keys = entries.flatMap((entry) => [this.#entryPrefix + entry.id, ...this.#keysOf(entry)])
+      const index = (await this.#index.names()).flatMap((name) => this.#index.keysOf(name))
+      const documents = entries.flatMap((entry) => [this.#entryPrefix + entry.id, ...this.#keysOf(entry)])
+      const keys = [...documents, ...index, this.#index.manifestKey]
       await this.#store.write({ set: meta === undefined ? [] : [this.#nextMeta(meta)], delete: keys })
     })
   }
@@ -232,14 +343,19 @@ class KeyedCorpusStore implements CorpusStore {
   async drop(): Promise<void> {
     await this.#locks.exclusive(this.#namingLock, async () => {
       const keys = await Promise.all([this.#store.keys(this.#entryPrefix), this.#store.keys(this.#segmentPrefix)])
-      await this.#store.write({ delete: [this.#metaKey, ...keys.flat()] })
+      await this.#store.write({ delete: [this.#metaKey, this.#index.manifestKey, ...keys.flat()] })
     })
   }
 
   async sweep(): Promise<number> {
     const swept = await this.#locks.ifFree(this.#writersLock, async () => {
-      const [keys, entries] = await Promise.all([this.#store.keys(this.#segmentPrefix), this.readEntries()])
+      const [keys, entries, index] = await Promise.all([
+        this.#store.keys(this.#segmentPrefix),
+        this.readEntries(),
+        this.#index.names(),
+      ])
       const named = new Set(entries.flatMap((entry) => this.#keysOf(entry)))
+      for (const key of index.flatMap((name) => this.#index.keysOf(name))) named.add(key)
       const isOldEnough = (key: string): boolean => this.#isSafeToSweep || this.#ageOf(key) > sweepAfterMs
       const orphans = keys.filter((key) => !named.has(key) && isOldEnough(key))
       if (orphans.length > 0) await this.#store.write({ delete: orphans })
@@ -283,7 +399,7 @@ class KeyedCorpusStore implements CorpusStore {
   }
 
   #nextMeta(meta: CorpusMeta): readonly [string, CorpusMeta] {
-    return [this.#metaKey, { ...meta, revision: meta.revision + 1 }]
+    return [this.#metaKey, { ...meta, version: layoutVersion, revision: meta.revision + 1 }]
   }
 
   #newSegment(): string {

@@ -59,6 +59,51 @@ export function testKeeping({ test, expect }: TestRunner, create: CreateCorpusCo
   )
 
   test(
+    'a document is renamed, moved and given other metadata without its text; adding its file again does not undo it',
+    withCorpus(create, async (corpus) => {
+      await corpus.add([bread, orbit, tea])
+      const before = await corpus.get('orbit')
+      expect(await corpus.update('orbit', { title: 'Satellites and quasars', url: 'https://example.test/o' })).toBe(
+        true,
+      )
+      expect(await corpus.get('orbit')).toEqual({
+        ...before,
+        title: 'Satellites and quasars',
+        url: 'https://example.test/o',
+      })
+      expect((await corpus.search('quasars', { mode: 'keyword' }))[0]?.source.id).toBe('orbit')
+      expect(await corpus.search('orbits', { mode: 'keyword', where: { kind: 'fiction' } })).toEqual([])
+      expect(await corpus.update('orbit', { id: 'moved', url: null, metadata: { kind: 'fiction' } })).toBe(true)
+      expect(await corpus.get('orbit')).toBeUndefined()
+      for (const mode of ['keyword', 'vector', 'hybrid'] as const) {
+        const [hit] = await corpus.search('period of an orbit', { mode, where: { kind: 'fiction' } })
+        expect(hit?.source).toMatchObject({ id: 'moved', title: 'Satellites and quasars' })
+        expect(hit?.source.url).toBeUndefined()
+      }
+      expect((await corpus.list()).map(({ id }) => id)).toEqual(['https://example.test/bread', 'moved', '茶'])
+      expect(await corpus.stats()).toMatchObject({ documents: 3, pendingVectors: 0 })
+      expect(await corpus.add({ ...orbit, id: 'moved' })).toMatchObject({ unchanged: 1 })
+      expect((await corpus.get('moved'))?.title).toBe('Satellites and quasars')
+    }),
+  )
+
+  test(
+    'an update of what is not there, or to what cannot be, changes nothing',
+    withCorpus(create, async (corpus) => {
+      await corpus.add([bread, orbit])
+      expect(await corpus.update('nobody', { title: 'X' })).toBe(false)
+      expect(await codeOf(corpus.update('orbit', { id: 'https://example.test/bread' }))).toBe('invalid-argument')
+      // biome-ignore lint/suspicious/noExplicitAny: what a caller without types may do.
+      const wrong: any[] = [null, { id: '' }, { title: 5 }, { url: 5 }, { metadata: { a: {} } }]
+      for (const changes of wrong) expect(await codeOf(corpus.update('orbit', changes))).toBe('invalid-argument')
+      expect((await corpus.list()).map(({ id, title }) => [id, title])).toEqual([
+        ['https://example.test/bread', 'Bread'],
+        ['orbit', 'Orbits'],
+      ])
+    }),
+  )
+
+  test(
     'export and import carry a corpus whole',
     withCorpus(create, async (corpus, context) => {
       await corpus.add([bread, orbit, tea])

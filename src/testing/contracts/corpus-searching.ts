@@ -44,6 +44,20 @@ export function testSearching({ test, expect }: TestRunner, create: CreateCorpus
   )
 
   test(
+    'a query of 10,000 words, one in another script, and a filter on what no document has give a defined result',
+    withCorpus(create, async (corpus) => {
+      await corpus.add([bread, orbit])
+      const long = `${Array.from({ length: 10_000 }, (_, n) => `nothing${n}z`).join(' ')} sourdough starter`
+      expect((await corpus.search(long, { mode: 'keyword' }))[0]?.source.title).toBe('Bread')
+      expect(await corpus.search('Ελληνικά και κάτι άλλο', { mode: 'keyword' })).toEqual([])
+      for (const mode of ['hybrid', 'keyword', 'vector'] as const) {
+        expect(await corpus.search('loaf', { mode, where: { nowhere: 1 } })).toEqual([])
+        expect(await corpus.search('loaf', { mode, where: { constructor: null } })).toEqual([])
+      }
+    }),
+  )
+
+  test(
     'wrong search options are named',
     withCorpus(create, async (corpus) => {
       await corpus.add(bread)

@@ -27,6 +27,21 @@ export function storeContract({ test, expect }: TestRunner, open: () => Promise<
   )
 
   test(
+    'gives all values under a prefix, in the order of their keys',
+    withStore(async (store) => {
+      await store.write({
+        set: Object.entries({ 'b/2': 2, 'a/1': 'no', 'b/1': { n: 1 }, b: 'no', b0: 'no', 'b/é': 3 }),
+      })
+      expect(await store.getAll('b/')).toEqual([{ n: 1 }, 2, 3])
+      expect(await store.getAll('c/')).toEqual([])
+      expect(await store.getAll('')).toHaveLength(6)
+      const [first] = await store.getAll<{ n: number }>('b/1')
+      if (first !== undefined) first.n = 5
+      expect(await store.get('b/1')).toEqual({ n: 1 })
+    }),
+  )
+
+  test(
     'keeps binary data binary',
     withStore(async (store) => {
       const vector = new Float32Array([1.5, -2])

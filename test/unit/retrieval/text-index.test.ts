@@ -71,7 +71,9 @@ describe('search', () => {
     const index = indexOf('photosynthesis in plants', 'photograph', 'plain')
     expect(found(index, 'photosyn')).toEqual([0])
     expect(found(index, 'photo').sort()).toEqual([0, 1])
-    expect(found(index, 'ph')).toEqual([])
+    expect(found(index, 'photo seeds')).toHaveLength(2)
+    for (const query of ['ph', 'p', 'pla']) expect(found(index, query).length, query).toBeGreaterThan(0)
+    expect(found(index, 'ph, ')).toEqual([])
   })
 
   test('title and headings count, less than the text', () => {
