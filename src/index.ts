@@ -32,6 +32,7 @@ export type { DeviceProfile } from './engines/choice/device.js'
 export type { LadderReport, Refusal } from './engines/choice/ladder.js'
 export type { Availability, ChatTask, ModelListing } from './engines/choice/model-registry.js'
 export type {
+  AddOptions,
   AddProgress,
   AddResult,
   AddRun,

@@ -51,10 +51,13 @@ export class CorpusIndex {
     return this.#documents.get(id)?.text
   }
 
-  /** The texts of a document's chunks, in order. */
-  chunkTexts(id: string): string[] {
+  /** What is embedded for each chunk of a document, in order. @param write says what that is */
+  embeddedTexts(
+    id: string,
+    write: (entry: DocumentEntry, content: Pick<DocumentContent, 'text' | 'table'>) => string[],
+  ): string[] {
     const document = this.#documents.get(id)
-    return document === undefined ? [] : chunkTextsOf(document.text, document.table)
+    return document === undefined ? [] : write(document.entry, document)
   }
 
   /** Puts a document in, in place of the one of the same id. */

@@ -1,4 +1,5 @@
 import type {
+  AddOptions,
   AddProgress,
   AddResult,
   CorpusOptions,
@@ -11,10 +12,12 @@ import type {
 } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
+import { createLimiter } from '../runtime/limiter.js'
 import { CorpusIndex } from './corpus-index.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
-import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import { embeddedTextsOf, ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch, searchCorpus } from './search-corpus.js'
 import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
@@ -38,6 +41,9 @@ export interface OpenCorpusOptions {
   readonly onWarning: (error: AlcoveError) => void
 }
 
+/** Documents that are embedded together in the background, so that tiny ones fill batches. */
+const embeddedAtOnce = 32
+
 /**
  * One corpus in one thread: its store, and its index in memory. The index is read at the first use, and read again where another tab has
  * changed the corpus, which the revision tells. What changes the index waits in line; a search does not, as each change is one step.
@@ -50,6 +56,9 @@ export class OpenCorpus {
   readonly #stop = new AbortController()
   #meta: CorpusMeta
   #embedder: TextEmbedder | undefined
+  /** The model of the host, used or not. */
+  #offered: TextEmbedder | undefined
+  #usesVectors = true
   /** Revision that the index shows; undefined before it was read. */
   #shown: string | undefined
   #nextOrder = 0
@@ -72,6 +81,7 @@ export class OpenCorpus {
     this.#options = options
     this.#store = options.store
     this.#embedder = options.embedder
+    this.#offered = options.embedder
     this.#meta = meta
     this.#backfill = createVectorBackfill({
       locks: options.locks,
@@ -85,9 +95,16 @@ export class OpenCorpus {
     return this.#stop.signal.aborted
   }
 
-  async configure(options: CorpusOptions): Promise<void> {
-    const { chunkTokens, overlapTokens } = options
-    if (chunkTokens === undefined && overlapTokens === undefined) return
+  /** @param options those that are given are taken from now on; without `usesVectors` the corpus is searched by keyword alone */
+  async configure({
+    usesVectors,
+    ...options
+  }: CorpusOptions & { readonly usesVectors?: boolean | undefined }): Promise<void> {
+    if (usesVectors !== undefined && usesVectors !== this.#usesVectors) {
+      this.#usesVectors = usesVectors
+      await this.useEmbedder(this.#offered)
+    }
+    if (Object.values(options).every((value) => value === undefined)) return
     this.#meta = await this.#store.open(options)
   }
 
@@ -97,7 +114,9 @@ export class OpenCorpus {
     this.#backfill.stop(reason)
   }
 
-  async useEmbedder(embedder: TextEmbedder | undefined): Promise<void> {
+  async useEmbedder(offered: TextEmbedder | undefined): Promise<void> {
+    this.#offered = offered
+    const embedder = this.#usesVectors ? offered : undefined
     this.#backfill.stop(new AlcoveError('aborted', 'another embedding model is used from now on'))
     const before = this.#embedder
     this.#embedder = embedder
@@ -113,13 +132,13 @@ export class OpenCorpus {
   async add(
     input: DocumentInput | readonly DocumentInput[],
     report: (progress: AddProgress) => void,
-    signal: AbortSignal,
+    { signal, pace, vectors = 'wait' }: { signal: AbortSignal; pace: Pace; vectors?: AddOptions['vectors'] },
   ): Promise<AddResult> {
     const inputs = prepareInputs(input)
     await this.#refresh()
     const firstOrder = this.#nextOrder
     this.#nextOrder += inputs.length
-    const { chunkTokens, overlapTokens } = this.#meta
+    const { chunkTokens, overlapTokens, contextHeader = false, chunking = 'structure' } = this.#meta
     const { parse, onWarning } = this.#options
     const work = anySignal(signal, this.#stop.signal) ?? signal
     throwIfAborted(work)
@@ -131,6 +150,10 @@ export class OpenCorpus {
         report,
         chunkTokens,
         overlapTokens,
+        contextHeader,
+        chunking,
+        vectors,
+        pace,
         firstOrder,
         get embedder() {
           return currentEmbedder()
@@ -334,17 +357,25 @@ export class OpenCorpus {
   }
 
   async #embedMissing(embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
-    for (const entry of await this.#store.readEntries()) {
-      throwIfAborted(signal)
-      if (entry.vectors?.embedder !== embedder.key) await this.#embedDocument(entry.id, embedder, signal)
-    }
+    const entries = await this.#store.readEntries()
+    const missing = entries.filter(({ vectors }) => vectors?.embedder !== embedder.key)
+    const limiter = createLimiter(embeddedAtOnce)
+    const failures: unknown[] = []
+    const embed = (id: string): Promise<void> =>
+      limiter
+        .run(() => this.#embedDocument(id, embedder, signal), { signal })
+        // One that cannot be embedded must not keep the others from it.
+        .catch((error: unknown) => void failures.push(error))
+    await Promise.all(missing.map(({ id }) => embed(id)))
+    throwIfAborted(signal)
+    if (failures.length > 0) throw failures[0]
   }
 
   async #embedDocument(id: string, embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
     await this.#refresh()
     const entry = this.#index.entryOf(id)
     if (entry === undefined || entry.vectors?.embedder === embedder.key) return
-    const vectors = joinVectors(await embedder.documents(this.#index.chunkTexts(id), { signal }))
+    const vectors = joinVectors(await embedder.documents(this.#index.embeddedTexts(id, embeddedTextsOf), { signal }))
     await this.#change(async () => {
       throwIfAborted(signal)
       const named = await this.#store.putVectors(entry, vectors, embedder.key)

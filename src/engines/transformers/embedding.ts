@@ -24,11 +24,11 @@ import {
   throwFailure,
 } from './runtime.js'
 
-const MAX_BATCH = 8
+const MAX_BATCH = 64
 /** One run of the engine blocks its thread, so a batch is kept to about this time. */
 const BATCH_TARGET_MS = 200
 /** Tokens of a first batch, before its speed is known. */
-const FIRST_BATCH_TOKENS = 256
+const FIRST_BATCH_TOKENS = 1_024
 const DEFAULT_MAX_TOKENS = 256
 /** Texts to count before the thread hears its messages. */
 const COUNT_STEP = 64

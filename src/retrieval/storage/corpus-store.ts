@@ -1,3 +1,4 @@
+import type { CorpusOptions } from '../../protocol/corpus.js'
 import { AlcoveError } from '../../protocol/error.js'
 import type { Store } from '../../store/store.js'
 import {
@@ -40,10 +41,7 @@ export interface PutResult {
 export interface CorpusStore {
   readMeta(): Promise<CorpusMeta | undefined>
   /** Makes the corpus if there is none, with these options; else sets the options where they differ. */
-  open(options: {
-    readonly chunkTokens?: number | undefined
-    readonly overlapTokens?: number | undefined
-  }): Promise<CorpusMeta>
+  open(options: CorpusOptions): Promise<CorpusMeta>
   /** All entries in document order. */
   readEntries(): Promise<DocumentEntry[]>
   readEntry(id: string): Promise<DocumentEntry | undefined>
@@ -116,18 +114,26 @@ class KeyedCorpusStore implements CorpusStore {
     return meta
   }
 
-  async open(options: { chunkTokens?: number | undefined; overlapTokens?: number | undefined }): Promise<CorpusMeta> {
+  async open(options: CorpusOptions): Promise<CorpusMeta> {
     return await this.#locks.exclusive(this.#namingLock, async () => {
       const stored = await this.readMeta()
       const chunkTokens = options.chunkTokens ?? stored?.chunkTokens ?? 256
       const fallbackOverlap = Math.min(stored?.overlapTokens ?? 32, Math.floor(chunkTokens / 2))
       const overlapTokens = options.overlapTokens ?? fallbackOverlap
-      if (stored?.chunkTokens === chunkTokens && stored.overlapTokens === overlapTokens) return stored
+      const { contextHeader = stored?.contextHeader ?? false, chunking = stored?.chunking ?? 'structure' } = options
+      const isAsStored =
+        stored?.chunkTokens === chunkTokens &&
+        stored.overlapTokens === overlapTokens &&
+        (stored.contextHeader ?? false) === contextHeader &&
+        (stored.chunking ?? 'structure') === chunking
+      if (isAsStored) return stored
       const fresh = { version: layoutVersion, name: this.#name, revision: 0, createdAt: this.#wallTime() }
       const meta: CorpusMeta = {
         ...(stored ?? { ...fresh, incarnation: this.#createId() }),
         chunkTokens,
         overlapTokens,
+        contextHeader,
+        chunking,
       }
       await this.#store.write({ set: [[this.#metaKey, meta]] })
       return meta
