@@ -28,6 +28,8 @@ const BENCHES = [
   { name: 'vector', limitMinutes: 3, isolated: true },
   { name: 'keyword', limitMinutes: 4, isolated: true },
   { name: 'corpus', limitMinutes: 4, needsBuild: true, isolated: true },
+  { name: 'embedding', limitMinutes: 6, needsBuild: true },
+  { name: 'chunker', limitMinutes: 2, isolated: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },
   { name: 'dialects', limitMinutes: 5, isolated: true },
   { name: 'context', limitMinutes: 2, isolated: true },

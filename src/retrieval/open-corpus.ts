@@ -10,8 +10,9 @@ import type {
   SearchOptions,
   StoredDocument,
 } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
+import { createBatcher } from '../runtime/batcher.js'
 import { createLimiter } from '../runtime/limiter.js'
 import { CorpusIndex } from './corpus-index.js'
 import { prepareInputs } from './document-input.js'
@@ -29,7 +30,7 @@ import {
   summarizeEntry,
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
-import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
+import type { CorpusStore, NewDocument, NewEntry, PutResult } from './storage/corpus-store.js'
 import { createVectorBackfill, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {
@@ -41,6 +42,8 @@ export interface OpenCorpusOptions {
   readonly onWarning: (error: AlcoveError) => void
 }
 
+/** Most documents that are stored with one write. */
+const committedAtOnce = 64
 /** Documents that are embedded together in the background, so that tiny ones fill batches. */
 const embeddedAtOnce = 32
 
@@ -67,6 +70,12 @@ export class OpenCorpus {
   /** The end of the line of changes to the index. */
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
+  /** Documents on their way into the store: those that come while others are written are written together. */
+  readonly #commits = createBatcher<NewDocument, PutResult['type']>({
+    run: (documents) => this.#commitTogether(documents),
+    maxBatchSize: committedAtOnce,
+    maxWaitMs: 0,
+  })
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
     const meta = await options.store.open({})
@@ -267,15 +276,37 @@ export class OpenCorpus {
     embedder: string | undefined,
     signal: AbortSignal = this.#stop.signal,
   ): Promise<PutResult['type']> {
+    return await this.#commits.submit({ entry, content, embedder }, { signal })
+  }
+
+  /** Stores documents that came at about the same time with the writes of one. Where that fails, each succeeds or fails alone. */
+  async #commitTogether(documents: readonly NewDocument[]): Promise<(PutResult['type'] | AlcoveError)[]> {
     return await this.#change(async () => {
-      throwIfAborted(signal)
-      const stored = await this.#store.putDocument(entry, content, embedder)
-      if (stored.type === 'unchanged') return stored.type
-      this.#index.put(stored.entry, this.#searchable(stored.entry, content))
-      this.#hasNewPending ||= !this.#isCurrent(stored.entry)
-      await this.#noteOwnChange()
-      return stored.type
+      throwIfAborted(this.#stop.signal)
+      const one = (document: NewDocument) => this.#putShown([document]).then(([type]) => type ?? 'unchanged')
+      if (documents.length === 1) return await Promise.all(documents.map(one))
+      try {
+        return await this.#putShown(documents)
+      } catch {
+        const types: (PutResult['type'] | AlcoveError)[] = []
+        for (const document of documents) {
+          types.push(await one(document).catch((error: unknown) => toAlcoveError(error, 'internal')))
+        }
+        return types
+      }
     })
+  }
+
+  async #putShown(documents: readonly NewDocument[]): Promise<PutResult['type'][]> {
+    const results = await this.#store.putDocuments(documents)
+    for (const [index, { type, entry }] of results.entries()) {
+      const content = documents[index]?.content
+      if (type === 'unchanged' || content === undefined) continue
+      this.#index.put(entry, this.#searchable(entry, content))
+      this.#hasNewPending ||= !this.#isCurrent(entry)
+    }
+    if (results.some(({ type }) => type !== 'unchanged')) await this.#noteOwnChange()
+    return results.map(({ type }) => type)
   }
 
   /** Whether a document has vectors of the current model. */

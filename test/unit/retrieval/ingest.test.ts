@@ -261,8 +261,9 @@ describe('bad input', () => {
     const store = {
       ...inner,
       async write(changes: Parameters<typeof inner.write>[0]) {
-        const isText = (changes.set ?? []).some(([key]) => key.endsWith('/text'))
-        if (isText && ++writes > 10) throw new AlcoveError('quota-exceeded', 'full')
+        const texts = (changes.set ?? []).filter(([key]) => key.endsWith('/text')).length
+        if (writes + texts > 10) throw new AlcoveError('quota-exceeded', 'full')
+        writes += texts
         await inner.write(changes)
       },
     }
