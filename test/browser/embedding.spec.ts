@@ -50,6 +50,14 @@ test.describe('an add that is cut off', () => {
 test.describe('the embedding engine', () => {
   test.skip(!models.embedding, 'needs all-MiniLM-L6-v2 in the models folder')
 
+  test('is not fetched by opening a corpus, and never for one without vectors', async ({ blank }) => {
+    const result = await blank.evaluate(async () => (await import('/pages/embedding.js')).askedToDownload('asked'))
+    expect(result.counts).toEqual({ none: 0, opened: 0, added: 1 })
+    expect(result).toMatchObject({ isPaused: true, added: 1, hit: 'heron' })
+    expect(result.stats).toMatchObject({ dimensions: 384, pendingVectors: 0 })
+    expect(result.plainStats).toMatchObject({ documents: 1, embedder: null, dimensions: 0 })
+  })
+
   test('takes several threads in a page that is cross-origin isolated, and one elsewhere', async ({ page, blank }) => {
     // @ts-expect-error a script of plain JavaScript without declarations
     const { serve, CONTENT_SECURITY_POLICY } = await import('../../scripts/serve.mjs')

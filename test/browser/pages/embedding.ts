@@ -164,3 +164,43 @@ export async function loadWithCores(storageName: string, runtimeFolder: string, 
   await host.close()
   return found
 }
+
+/** Opens and uses corpora through the client, and counts how often the person is asked about the model's download. */
+export async function askedToDownload(storageName: string) {
+  const library: typeof import('../../../src/index.js') = await import(
+    /* @vite-ignore */ `${location.origin}/dist/index.js`
+  )
+  let asked = 0
+  const alcove = library.createAlcove({
+    storage: { name: storageName },
+    modelBaseUrl: new URL('/models/', location.href).href,
+    allowRemoteModels: false,
+    embedder: 'transformers:all-MiniLM-L6-v2',
+    maxDownloadBytes: 0,
+    confirmDownload: () => {
+      asked += 1
+      return true
+    },
+  })
+  const note = { id: 'heron', text: 'The heron waits in shallow water for fish.' }
+  const counts: Record<string, number> = {}
+  const plain = await alcove.corpus('plain', { vectors: 'none' })
+  await plain.add(note)
+  const [hit] = await plain.search('heron')
+  counts.none = asked
+  const corpus = await alcove.corpus('notes')
+  await corpus.list()
+  await sleep(500)
+  counts.opened = asked
+  const run = corpus.add(note)
+  run.pause()
+  const isPaused = run.isPaused
+  await sleep(200)
+  run.resume()
+  const { added } = await run
+  counts.added = asked
+  const stats = await corpus.stats()
+  const plainStats = await plain.stats()
+  await alcove.close()
+  return { counts, isPaused, added, hit: hit?.source.id, stats, plainStats }
+}
