@@ -83,24 +83,23 @@ export async function ingestDocuments(inputs: readonly PreparedInput[], context:
 interface Room {
   enter(amount: number): void
   leave(amount: number): void
-  /** Resolves when there is room, one caller at a time. */
+  /** Resolves when there is room. Those who wait come in together, as one may not enter after all. */
   wait(): Promise<void>
 }
 
 function createRoom(limit: number): Room {
   let taken = 0
-  const waiting: (() => void)[] = []
-  const admit = (): void => {
-    if (taken < limit) waiting.shift()?.()
-  }
+  let waiting: (() => void)[] = []
   return {
     enter(amount) {
       taken += amount
-      admit()
     },
     leave(amount) {
       taken -= amount
-      admit()
+      if (taken >= limit) return
+      const admitted = waiting
+      waiting = []
+      for (const admit of admitted) admit()
     },
     async wait() {
       if (taken < limit) return

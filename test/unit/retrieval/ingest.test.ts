@@ -60,6 +60,26 @@ describe('many tiny documents', () => {
     expect(model.calls.length).toBeLessThan(2_500)
   }, 120_000)
 
+  test('behind a large one go on, also when they are unchanged or bad', async () => {
+    // The bad ones keep the readers busy until the large one takes all the room.
+    const parse: CorpusHostOptions['parse'] = async (input, options) => {
+      if (input.data !== 'bad') return await parseDocument(input, options)
+      await settle(150)
+      throw new AlcoveError('parse-failed', 'bad')
+    }
+    const { host } = openHost({ embedder: slowEmbedder(20), parse })
+    const corpus = await host.open('c', { chunkTokens: 16, overlapTokens: 0 })
+    await corpus.add(documents(60))
+    const sentences = Array.from({ length: 900 }, (_, n) => `Sentence ${n} of the large one has some words.`)
+    const result = await corpus.add([
+      { id: 'large', text: sentences.join(' ') },
+      ...Array.from({ length: 20 }, (_, n) => ({ id: `bad${n}`, text: 'bad' })),
+      ...documents(60),
+    ])
+    expect(result).toMatchObject({ added: 1, unchanged: 60 })
+    expect(result.failed).toHaveLength(20)
+  })
+
   test('are embedded together in the background, too', async () => {
     const model = fakeEmbedder()
     const { host } = openHost()
