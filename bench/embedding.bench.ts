@@ -130,8 +130,8 @@ export async function run(context: BenchContext): Promise<Report> {
   if (missing !== undefined) return { figures: [], notes: [], skipped: [missing] }
   const library = await loadAlcove()
   const set = await loadOrMakeJudgedSet(context, 'xquad-en')
-  const passages = createPassages(multiplyDocuments(set, context.quick ? 20 : 240))
-  const notes = createNotes(multiplyDocuments(set, context.quick ? 40 : 1_000))
+  const passages = createPassages(multiplyDocuments(set, context.quick ? 20 : 160))
+  const notes = createNotes(multiplyDocuments(set, context.quick ? 40 : 600))
   const bareNotes = await measureBare(context, notes)
   const notesMs = await measureCorpus(library, context, 'notes', notes)
   const barePassages = await measureBare(context, passages)
