@@ -99,10 +99,10 @@ async function scoreChunks(
 /** What semantic cuts and context headers do to retrieval, on text with and without paragraphs. */
 async function measureQuality(context: BenchContext, set: JudgedSet): Promise<{ figures: Figure[]; notes: string[] }> {
   const library = await loadAlcove()
-  const count = context.quick ? 10 : 100
+  const count = context.quick ? 10 : 60
   const ids = new Set(set.documents.slice(0, count).map(({ id }) => id))
   const own = set.queries.filter(({ relevant }) => [...relevant].every((id) => ids.has(id)))
-  const queries = sample(createRandom(13), own, context.quick ? 10 : 150)
+  const queries = sample(createRandom(13), own, context.quick ? 10 : 100)
   const figures: Figure[] = []
   const notes: string[] = []
   for (const [separator, label] of [
@@ -111,7 +111,7 @@ async function measureQuality(context: BenchContext, set: JudgedSet): Promise<{ 
   ] as const) {
     const joined = joinParagraphs(set, count, separator)
     const score = (name: string, options: object) =>
-      scoreChunks(library, context, { joined, queries, options, name: `${label}-${name}` })
+      scoreChunks(library, context, { joined, queries, options, name: `${label.replace(' ', '-')}-${name}` })
     const structure = await score('structure', {})
     const variants = {
       'semantic chunks': await score('semantic', { chunking: 'semantic' }),
