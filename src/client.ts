@@ -7,9 +7,10 @@ import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
 export interface CorpusOpenOptions extends CorpusOptions {
   /**
    * `wait`: adding and searching wait until the embedding model is there or was refused. `background`: they go on by keyword, and
-   * vectors follow when the model is there. @default 'wait'
+   * vectors follow when the model is there. `none`: keywords alone, no embedding model is loaded or used for this corpus. Opening
+   * loads a model that is on the device already; one that has to be fetched is asked for by the first add or search. @default 'wait'
    */
-  readonly vectors?: 'wait' | 'background' | undefined
+  readonly vectors?: 'wait' | 'background' | 'none' | undefined
 }
 
 export interface ClientLoadOptions extends LoadOptions {

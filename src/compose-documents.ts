@@ -131,6 +131,18 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     })
   }
 
+  /** Loads a model that is here already, so that the first search does not wait for it. */
+  async function warmUp(): Promise<void> {
+    const [first] = candidates
+    if (loadedId !== undefined || loading || first === undefined) return
+    try {
+      const state = object ? 'available' : (await corpora.inspectEmbedder(createModelSpec(first, sources))).state
+      if (state === 'available') await settleEmbedder()
+    } catch {
+      // The first add or search says what is wrong.
+    }
+  }
+
   return {
     host,
     corpora,
@@ -143,10 +155,10 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       return [...refusals.values()]
     },
     async open(name, { vectors = 'wait', ...corpusOptions } = {}) {
-      const corpus = await corpora.open(name, corpusOptions)
-      const settled = settleEmbedder()
-      settled.catch(() => {})
-      return vectors === 'background' ? corpus : waitForVectors(corpus, settleEmbedder)
+      const corpus = await corpora.open(name, { ...corpusOptions, usesVectors: vectors !== 'none' })
+      if (vectors === 'none') return corpus
+      void warmUp()
+      return settleVectors(corpus, settleEmbedder, vectors)
     },
     async useEmbedder(id, load = {}) {
       ;(await options.consent()).grant(id)
@@ -161,23 +173,44 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   }
 }
 
-/** The corpus, whose adds and searches that could use vectors wait until the embedding model is settled. */
-function waitForVectors(corpus: Corpus, settled: (signal?: AbortSignal) => Promise<void>): Corpus {
+/** The corpus, whose adds and searches that could use vectors see to the embedding model first, and wait until it is settled or do not. */
+function settleVectors(
+  corpus: Corpus,
+  settle: (signal?: AbortSignal) => Promise<void>,
+  preferred: 'wait' | 'background',
+): Corpus {
+  const settled = async (vectors: 'wait' | 'background', signal?: AbortSignal): Promise<void> => {
+    const settling = settle(vectors === 'wait' ? signal : undefined)
+    if (vectors === 'wait') await settling
+    else settling.catch(() => {})
+  }
   return {
     ...corpus,
-    add: (input, { signal } = {}) =>
-      createAddRun(async (report, own) => {
-        await settled(own)
-        const run = corpus.add(input, { signal: own })
-        for await (const progress of run) report(progress)
-        return await run
-      }, signal),
+    add: (input, options = {}) => {
+      const { vectors = preferred, powerSaving } = options
+      return createAddRun(
+        async (report, signal, pace) => {
+          await settled(vectors, signal)
+          const run = corpus.add(input, { signal, vectors, powerSaving })
+          const follow = (): void => (pace.isPaused ? run.pause() : run.resume())
+          follow()
+          const forget = pace.onChange(follow)
+          try {
+            for await (const progress of run) report(progress)
+            return await run
+          } finally {
+            forget()
+          }
+        },
+        { signal: options.signal },
+      )
+    },
     async search(query, search = {}) {
-      if (search.mode !== 'keyword') await settled(search.signal)
+      if (search.mode !== 'keyword') await settled(preferred, search.signal)
       return corpus.search(query, search)
     },
     async import(file) {
-      await settled()
+      await settled(preferred)
       return corpus.import(file)
     },
   }

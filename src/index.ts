@@ -34,6 +34,7 @@ export type { LadderReport, Refusal } from './engines/choice/ladder.js'
 export type { Availability, ChatTask, ModelListing } from './engines/choice/model-registry.js'
 export type { HttpModelOptions, HttpOptions } from './engines/http/options.js'
 export type {
+  AddOptions,
   AddProgress,
   AddResult,
   AddRun,

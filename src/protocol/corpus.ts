@@ -98,7 +98,7 @@ export interface DocumentSummary {
   readonly metadata: Metadata
 }
 
-/** What `corpus.add` reports while it works. */
+/** What `corpus.add` reports while it works: `embedding` at most some ten times a second, the others once for each document. */
 export interface AddProgress {
   readonly type: 'reading' | 'embedding' | 'ready' | 'unchanged' | 'failed'
   /** Which input it is about: its position in the list, from 0. */
@@ -109,6 +109,10 @@ export interface AddProgress {
   /** Chunks embedded so far, and in all. */
   readonly chunksDone?: number
   readonly chunksTotal?: number
+  /** Chunks of the whole add that get their vectors in a second, measured over the last seconds; with `embedding`. */
+  readonly chunksPerSecond?: number
+  /** Seconds until the whole add is over, estimated from that; with `embedding`. */
+  readonly secondsLeft?: number
   readonly pages?: number
   /** Why this document failed. The others go on. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string }
@@ -130,7 +134,26 @@ export interface AddResult {
 }
 
 /** An add in progress: read it for progress, or await it for the result. It starts at once either way. */
-export interface AddRun extends AsyncIterable<AddProgress>, PromiseLike<AddResult> {}
+export interface AddRun extends AsyncIterable<AddProgress>, PromiseLike<AddResult> {
+  readonly isPaused: boolean
+  /** Stops after what is under way, at most some tenths of a second; searches go on. What was done is kept. */
+  pause(): void
+  resume(): void
+}
+
+export interface AddOptions {
+  readonly signal?: AbortSignal | undefined
+  /**
+   * `wait`: the add is over when the documents have their vectors. `background`: it is over when they are found by keyword, and vectors
+   * follow. @default as the corpus was opened, else 'wait'
+   */
+  readonly vectors?: 'wait' | 'background' | undefined
+  /**
+   * Embeds in smaller batches with rests between, a quarter of the time at most. `auto`: while the device runs on its battery, where the
+   * browser tells. @default false
+   */
+  readonly powerSaving?: boolean | 'auto' | undefined
+}
 
 /** Which legs a search uses. */
 export type SearchMode = 'hybrid' | 'keyword' | 'vector'
@@ -150,6 +173,17 @@ export interface CorpusOptions {
   readonly chunkTokens?: number | undefined
   /** Tokens that neighbouring chunks share. @default 32 */
   readonly overlapTokens?: number | undefined
+  /**
+   * Puts the document's title and the headings above a passage before its text for the embedding (not for what is stored and quoted): a
+   * passage is then also found by what it is about. Counts within `chunkTokens`. For documents added from then on. @default false
+   */
+  readonly contextHeader?: boolean | undefined
+  /**
+   * `structure` cuts at headings, paragraphs and sentences. `semantic` also cuts where the meaning of neighbouring sentences parts, which
+   * embeds each sentence as well; without an embedding model that counts its tokens it is `structure`. For documents added from then
+   * on. @default 'structure'
+   */
+  readonly chunking?: 'structure' | 'semantic' | undefined
 }
 
 export interface CorpusStats {
@@ -169,7 +203,7 @@ export interface CorpusStats {
 export interface Corpus {
   readonly name: string
   /** Adds documents; an unchanged one costs nothing, a changed one replaces the old. */
-  add(input: DocumentInput | readonly DocumentInput[], options?: { readonly signal?: AbortSignal | undefined }): AddRun
+  add(input: DocumentInput | readonly DocumentInput[], options?: AddOptions): AddRun
   /**
    * Renames or moves a stored document, or gives it other metadata; true when it was there. Its text is neither read, cut nor embedded
    * again, and adding the file that it came from once more does not undo it. A document with another text is updated with `add`.

@@ -1,6 +1,12 @@
-import type { AddProgress, AddResult, AddRun } from '../protocol/corpus.js'
+import type { AddOptions, AddProgress, AddResult, AddRun } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import { abortable, anySignal, throwIfAborted } from '../runtime/abort.js'
+import { createPace, type Pace, type PaceControl } from './pace.js'
+
+export interface AddRunOptions extends Pick<AddOptions, 'signal' | 'powerSaving'> {
+  /** Where somebody else sets the pace as well. @default its own */
+  readonly pace?: PaceControl | undefined
+}
 
 /**
  * Starts an add at once. It can be iterated for its progress (from the beginning, by any number of readers), awaited for its result, or
@@ -9,8 +15,8 @@ import { abortable, anySignal, throwIfAborted } from '../runtime/abort.js'
  * @param work does the adding and tells of its progress
  */
 export function createAddRun(
-  work: (report: (progress: AddProgress) => void, signal: AbortSignal) => Promise<AddResult>,
-  signal?: AbortSignal,
+  work: (report: (progress: AddProgress) => void, signal: AbortSignal, pace: Pace) => Promise<AddResult>,
+  { signal, powerSaving = false, pace = createPace(powerSaving === true) }: AddRunOptions = {},
 ): AddRun {
   const log: AddProgress[] = []
   const cancel = new AbortController()
@@ -29,7 +35,13 @@ export function createAddRun(
   const stop = anySignal(cancel.signal, signal) ?? cancel.signal
   const run = async (): Promise<AddResult> => {
     throwIfAborted(stop)
-    return await abortable(work(report, stop), stop)
+    // Only those who ask for it pay for the battery.
+    const follow = powerSaving === 'auto' ? (await import('./battery.js')).followBattery(pace) : undefined
+    try {
+      return await abortable(work(report, stop, pace), stop)
+    } finally {
+      follow?.()
+    }
   }
   const result = run().finally(() => {
     isOver = true
@@ -55,6 +67,11 @@ export function createAddRun(
     }
   }
   return {
+    get isPaused() {
+      return pace.isPaused
+    },
+    pause: () => pace.set({ isPaused: true }),
+    resume: () => pace.set({ isPaused: false }),
     [Symbol.asyncIterator]: read,
     // biome-ignore lint/suspicious/noThenProperty: an AddRun is awaitable by design.
     then(onFulfilled, onRejected) {

@@ -1,4 +1,4 @@
-import type { AddRun, Corpus, CorpusOptions } from '../protocol/corpus.js'
+import type { AddOptions, AddRun, Corpus, CorpusOptions, DocumentInput } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
@@ -8,6 +8,7 @@ import { createAddRun } from './add-run.js'
 import { createTextEmbedder, type TextEmbedder, type VectorCache } from './embed.js'
 import type { Parse } from './ingest.js'
 import { OpenCorpus } from './open-corpus.js'
+import type { PaceControl } from './pace.js'
 import { createLocks, type Locks } from './storage/corpus-locks.js'
 import { createCorpusStore, listCorpusNames } from './storage/corpus-store.js'
 
@@ -29,13 +30,24 @@ export interface CorpusHostOptions {
   readonly clock?: Clock | undefined
 }
 
+/** `usesVectors: false`: searched by keyword alone, and nothing is embedded for it. */
+export type CorpusOpening = CorpusOptions & { readonly usesVectors?: boolean | undefined }
+
+/** A corpus whose adds may be given a pace that somebody else controls. */
+export interface PacedCorpus extends Corpus {
+  add(
+    input: DocumentInput | readonly DocumentInput[],
+    options?: AddOptions & { readonly pace?: PaceControl | undefined },
+  ): AddRun
+}
+
 /** All corpora of one store, in the thread that it is made in. */
 export interface CorpusHost {
   /**
    * Opens a corpus, or makes it. Options that are not given are those it had.
    * @throws AlcoveError `invalid-argument` for a name or option that cannot be; `version-unsupported` for one of a later Alcove
    */
-  open(name: string, options?: CorpusOptions): Promise<Corpus>
+  open(name: string, options?: CorpusOpening): Promise<PacedCorpus>
   /** Names of all corpora, in order. */
   list(): Promise<string[]>
   /** Deletes a corpus with everything in it; true when there was one. What is being added to it fails. */
@@ -81,7 +93,7 @@ class ThreadCorpusHost implements CorpusHost {
     return this.#options.store.kind !== 'memory'
   }
 
-  async open(name: string, options: CorpusOptions = {}): Promise<Corpus> {
+  async open(name: string, options: CorpusOpening = {}): Promise<PacedCorpus> {
     this.#checkOpen()
     checkName(name)
     checkOptions(options)
@@ -172,7 +184,7 @@ class ThreadCorpusHost implements CorpusHost {
   }
 
   /** The public face of a corpus: a deleted one that is used again is made anew, as its name still stands for it. */
-  #present(name: string, corpus: OpenCorpus): Corpus {
+  #present(name: string, corpus: OpenCorpus): PacedCorpus {
     const use = async (): Promise<OpenCorpus> => {
       this.#checkOpen()
       return corpus.isClosed ? await this.#openOnce(name) : corpus
@@ -180,7 +192,9 @@ class ThreadCorpusHost implements CorpusHost {
     return {
       name,
       add: (input, options = {}): AddRun =>
-        createAddRun(async (report, signal) => (await use()).add(input, report, signal), options.signal),
+        createAddRun(async (report, signal, pace) => {
+          return await (await use()).add(input, report, { signal, pace, vectors: options.vectors })
+        }, options),
       update: async (id, changes) => (await use()).update(id, changes),
       search: async (query, options = {}) => await abortable((await use()).search(query, options), options.signal),
       get: async (id) => (await use()).get(id),
@@ -203,7 +217,7 @@ function checkName(name: unknown): asserts name is string {
   throw new AlcoveError('invalid-argument', `corpus name: expected a text of 1 to 200 characters, got ${String(name)}`)
 }
 
-function checkOptions({ chunkTokens, overlapTokens }: CorpusOptions): void {
+function checkOptions({ chunkTokens, overlapTokens, chunking }: CorpusOptions): void {
   const check = (field: string, value: number | undefined, least: number, most: number): void => {
     if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
     throw new AlcoveError(
@@ -213,4 +227,6 @@ function checkOptions({ chunkTokens, overlapTokens }: CorpusOptions): void {
   }
   check('chunkTokens', chunkTokens, 8, 100_000)
   check('overlapTokens', overlapTokens, 0, (chunkTokens ?? 256) - 1)
+  if (chunking === undefined || chunking === 'structure' || chunking === 'semantic') return
+  throw new AlcoveError('invalid-argument', `chunking: expected 'structure' or 'semantic', got '${String(chunking)}'`)
 }

@@ -1,14 +1,20 @@
 import { AlcoveError, isAlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel, EmbeddingPurpose } from '../protocol/model.js'
 import { abortable, throwIfAborted } from '../runtime/abort.js'
+import { type Batcher, createBatcher } from '../runtime/batcher.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import { sha256Hex } from '../text/hash.js'
+import { type BatchTuner, createBatchTuner } from './batch-tuner.js'
+import { estimateTokens } from './chunk/estimate-tokens.js'
+import type { Pace } from './pace.js'
 import { nextTask } from './parse/yielding.js'
 import { normalizeVector } from './vector/encode.js'
 
 /** What the embedder needs of a cache: `TieredCache<Float32Array>` has it. */
 export interface VectorCache {
   get(key: string): Promise<Float32Array | undefined>
+  /** One value for each key, in order. @default `get` for each */
+  getMany?(keys: readonly string[]): Promise<(Float32Array | undefined)[]>
   setMany(entries: readonly (readonly [key: string, value: Float32Array])[]): Promise<void>
 }
 
@@ -18,11 +24,23 @@ export interface TextEmbedderOptions {
   readonly key?: string | undefined
   /** Where vectors are kept. @default none */
   readonly cache?: VectorCache | undefined
-  /** Most texts in one call of the model. @default 8 */
+  /** Most texts in one call of the model. @default 64 */
   readonly maxBatchSize?: number | undefined
+  /** How long a document waits for company, in milliseconds; a query waits for nobody. @default 5 */
+  readonly maxWaitMs?: number | undefined
   /** How long one call of the model should take at most: a query may have to wait for it. @default 200 */
   readonly targetBatchMs?: number | undefined
   readonly clock?: Clock | undefined
+}
+
+export interface EmbedDocumentsOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Told how many are done. */
+  readonly onProgress?: ((done: number) => void) | undefined
+  /** How fast it may go. What several callers want goes at the pace of the fastest. @default full speed */
+  readonly pace?: Pace | undefined
+  /** Whether to look for the vectors in the cache, and to keep them there. @default true */
+  readonly isCached?: boolean | undefined
 }
 
 /** Turns texts into vectors: queries first, documents in batches, nothing twice. */
@@ -31,14 +49,8 @@ export interface TextEmbedder {
   readonly key: string
   /** The vector of a search query, ahead of all documents that wait. */
   query(text: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<Float32Array>
-  /**
-   * A vector for each text, in order, of length 1.
-   * @param options `onProgress` is told how many are done
-   */
-  documents(
-    texts: readonly string[],
-    options?: { readonly signal?: AbortSignal | undefined; readonly onProgress?: ((done: number) => void) | undefined },
-  ): Promise<Float32Array[]>
+  /** A vector for each text, in order, of length 1. */
+  documents(texts: readonly string[], options?: EmbedDocumentsOptions): Promise<Float32Array[]>
   /** Loads the model. One that failed is not tried again for half a minute. */
   load(): Promise<void>
   /** Tokens of each text by the model's tokenizer; undefined where it has none. */
@@ -47,42 +59,40 @@ export interface TextEmbedder {
   close(): void
 }
 
+/** Somebody who waits for texts. */
+interface Caller {
+  readonly pace: Pace | undefined
+}
+
 /** A text on its way, for everyone who asked for it. */
 interface Job {
   readonly key: string
   readonly text: string
   readonly purpose: EmbeddingPurpose
   readonly promise: Promise<Float32Array>
+  /** Estimated tokens: what it costs in a batch. */
+  readonly tokens: number
   resolve(vector: Float32Array): void
   reject(error: unknown): void
-  /** Callers that still want it; at 0 it is dropped. */
-  waiters: number
+  /** Those who still want it; without any it is dropped. */
+  readonly callers: Set<Caller>
+  /** Takes it out of the batcher. */
+  readonly leave: AbortController
+  isCached: boolean
   isStarted: boolean
+  /** The model is at it. */
+  isRunning: boolean
 }
-
-/** Errors that another text would meet as well, so that there is no use in trying the texts of a batch one by one. */
-const modelErrors = new Set<string>([
-  'aborted',
-  'timeout',
-  'worker-crashed',
-  'webgpu-unavailable',
-  'device-lost',
-  'model-load-failed',
-  'model-not-found',
-  'integrity-failed',
-  'out-of-memory',
-  'quota-exceeded',
-  'network',
-  'http-status',
-  'download-refused',
-  'permission-denied',
-  'closed',
-])
 
 /** How long a model that failed to load is not tried again, so that not every document and query waits for it to fail. */
 const retryLoadAfterMs = 30_000
-/** Characters that a batch may have before the speed of the model is known. */
-const firstBatchCharacters = 1000
+/** How many texts are looked up at once, and may wait in the batcher for each caller. */
+const feedSize = 256
+/** A gentle batch is smaller by this factor, and rests so many times as long as it has worked. */
+const gentleFactor = 4
+const restFactor = 3
+/** Special tokens that a model puts around a text. */
+const specialTokens = 2
 
 export function createTextEmbedder(options: TextEmbedderOptions): TextEmbedder {
   return new BatchingEmbedder(options)
@@ -92,25 +102,34 @@ class BatchingEmbedder implements TextEmbedder {
   readonly model: EmbeddingModel
   readonly key: string
   readonly #cache: VectorCache | undefined
-  readonly #maxBatchSize: number
-  readonly #targetBatchMs: number
   readonly #clock: Clock
+  readonly #tuner: BatchTuner
+  readonly #batcher: Batcher<Job, Float32Array>
+  /** All texts on their way, by key. */
   readonly #jobs = new Map<string, Job>()
-  readonly #queries: Job[] = []
-  readonly #documents: Job[] = []
-  #running = false
-  #closed = false
+  /** Callers with documents. */
+  readonly #callers = new Set<Caller>()
+  /** Until when gentle work rests. */
+  #restsUntil = 0
+  #isClosed = false
   #failedLoad: { readonly error: unknown; readonly at: number } | undefined
-  /** Running mean over the batches of documents so far. */
-  #msPerCharacter: number | undefined
 
-  constructor({ model, key, cache, maxBatchSize, targetBatchMs, clock }: TextEmbedderOptions) {
+  constructor(options: TextEmbedderOptions) {
+    const { model, key, cache, maxBatchSize = 64, maxWaitMs, targetBatchMs = 200, clock = systemClock } = options
     this.model = model
     this.key = key ?? model.id
     this.#cache = cache
-    this.#maxBatchSize = maxBatchSize ?? 8
-    this.#targetBatchMs = targetBatchMs ?? 200
-    this.#clock = clock ?? systemClock
+    this.#clock = clock
+    this.#tuner = createBatchTuner({ targetMs: targetBatchMs })
+    this.#batcher = createBatcher<Job, Float32Array>({
+      run: (jobs) => this.#runBatch(jobs),
+      maxBatchSize,
+      maxBatchCost: () => this.#tuner.cost / (this.#isGentle() ? gentleFactor : 1),
+      maxWaitMs,
+      sizeOf: ({ tokens }) => tokens,
+      isHeld: (job) => this.#isHeld(job),
+      clock,
+    })
   }
 
   get countTokens(): ((texts: readonly string[]) => Promise<number[]>) | undefined {
@@ -123,141 +142,17 @@ class BatchingEmbedder implements TextEmbedder {
   }
 
   async query(text: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Float32Array> {
-    const [vector] = await this.#embedAll([text], 'query', signal)
+    const [vector] = await this.#embedAll([text], 'query', { signal })
     return vector as Float32Array
   }
 
-  async documents(
-    texts: readonly string[],
-    {
-      signal,
-      onProgress,
-    }: { signal?: AbortSignal | undefined; onProgress?: ((done: number) => void) | undefined } = {},
-  ): Promise<Float32Array[]> {
-    return await this.#embedAll(texts, 'document', signal, onProgress)
+  async documents(texts: readonly string[], options: EmbedDocumentsOptions = {}): Promise<Float32Array[]> {
+    return await this.#embedAll(texts, 'document', options)
   }
 
   close(): void {
-    this.#closed = true
-    const error = this.#closedError()
-    for (const job of [...this.#queries.splice(0), ...this.#documents.splice(0)]) this.#finish(job, error)
-  }
-
-  #closedError(): AlcoveError {
-    return new AlcoveError('closed', `The embedder of '${this.model.id}' was closed`)
-  }
-
-  async #embedAll(
-    texts: readonly string[],
-    purpose: EmbeddingPurpose,
-    signal: AbortSignal | undefined,
-    onProgress: (done: number) => void = () => {},
-  ): Promise<Float32Array[]> {
-    throwIfAborted(signal)
-    const keys = await Promise.all(texts.map(async (text) => `${this.key}|${purpose}|${await sha256Hex(text)}`))
-    throwIfAborted(signal)
-    const jobs = texts.map((text, index) => this.#join(keys[index] as string, text, purpose))
-    // Texts of like length share a batch, so that little of it is padding.
-    const fresh = jobs.filter((job) => !job.isStarted).sort((a, b) => b.text.length - a.text.length)
-    for (const job of fresh) void this.#start(job)
-    let done = 0
-    const vectors = jobs.map(async ({ promise }) => {
-      const vector = await promise
-      onProgress(++done)
-      return vector
-    })
-    try {
-      return await abortable(Promise.all(vectors), signal)
-    } finally {
-      for (const job of jobs) this.#leave(job)
-    }
-  }
-
-  /** The job of a text, for one more caller. */
-  #join(key: string, text: string, purpose: EmbeddingPurpose): Job {
-    const job = this.#jobs.get(key) ?? createJob(key, text, purpose)
-    this.#jobs.set(key, job)
-    job.waiters++
-    return job
-  }
-
-  async #start(job: Job): Promise<void> {
-    if (job.isStarted) return
-    job.isStarted = true
-    // A cache that fails must not stop the work.
-    const cached = await this.#cache?.get(job.key).catch(() => undefined)
-    if (cached !== undefined && (this.model.dimensions === 0 || cached.length === this.model.dimensions)) {
-      this.#finish(job, cached)
-      return
-    }
-    if (this.#closed) return this.#finish(job, this.#closedError())
-    if (job.waiters === 0) return this.#finish(job, new AlcoveError('aborted', 'nobody waits for this text any more'))
-    ;(job.purpose === 'query' ? this.#queries : this.#documents).push(job)
-    void this.#pump()
-  }
-
-  /** One caller less; a job that waits in a queue for nobody is dropped. */
-  #leave(job: Job): void {
-    job.waiters--
-    if (job.waiters > 0) return
-    const queue = job.purpose === 'query' ? this.#queries : this.#documents
-    const index = queue.indexOf(job)
-    if (index < 0) return
-    queue.splice(index, 1)
-    this.#finish(job, new AlcoveError('aborted', 'nobody waits for this text any more'))
-  }
-
-  #finish(job: Job, result: Float32Array | AlcoveError): void {
-    if (this.#jobs.get(job.key) === job) this.#jobs.delete(job.key)
-    if (isAlcoveError(result)) job.reject(result)
-    else job.resolve(result)
-  }
-
-  async #pump(): Promise<void> {
-    if (this.#running) return
-    this.#running = true
-    try {
-      while (this.#queries.length + this.#documents.length > 0) {
-        // One task: messages with queries get in, and documents that come together are batched together.
-        if (this.#queries.length === 0) await nextTask()
-        const batch = this.#takeBatch()
-        if (batch.length > 0) await this.#runBatch(batch)
-      }
-    } finally {
-      this.#running = false
-    }
-  }
-
-  #takeBatch(): Job[] {
-    if (this.#queries.length > 0) return this.#queries.splice(0, this.#maxBatchSize)
-    const most = this.#msPerCharacter === undefined ? firstBatchCharacters : this.#targetBatchMs / this.#msPerCharacter
-    let characters = 0
-    let count = 0
-    for (const { text } of this.#documents) {
-      characters += text.length
-      if (count === this.#maxBatchSize || (count > 0 && characters > most)) break
-      count++
-    }
-    return this.#documents.splice(0, count)
-  }
-
-  async #runBatch(batch: readonly Job[]): Promise<void> {
-    try {
-      await this.load()
-      const started = this.#clock.now()
-      const vectors = await this.#embed(batch)
-      this.#measure(batch, this.#clock.now() - started)
-      for (const [index, job] of batch.entries()) this.#finish(job, vectors[index] as Float32Array)
-      // What is not kept is computed again, so a failing write is no failure of the work.
-      this.#cache?.setMany(batch.map(({ key }, index) => [key, vectors[index] as Float32Array])).catch(() => {})
-    } catch (error) {
-      const failure = toAlcoveError(error, 'output-invalid', `embedding with '${this.model.id}' failed`)
-      if (batch.length === 1 || modelErrors.has(failure.code)) {
-        for (const job of batch) this.#finish(job, failure)
-      } else {
-        for (const job of batch) await this.#runBatch([job])
-      }
-    }
+    this.#isClosed = true
+    for (const job of [...this.#jobs.values()]) this.#finish(job, this.#closedError())
   }
 
   async load(): Promise<void> {
@@ -267,41 +162,206 @@ class BatchingEmbedder implements TextEmbedder {
       await this.model.load()
       this.#failedLoad = undefined
     } catch (error) {
-      this.#failedLoad = { error, at: this.#clock.now() }
-      throw toAlcoveError(error, 'model-load-failed', `'${this.model.id}' cannot be loaded`)
+      const failure = toAlcoveError(error, 'model-load-failed', `'${this.model.id}' cannot be loaded`)
+      this.#failedLoad = { error: failure, at: this.#clock.now() }
+      throw failure
     }
+  }
+
+  #closedError(): AlcoveError {
+    return new AlcoveError('closed', `The embedder of '${this.model.id}' was closed`)
+  }
+
+  async #embedAll(
+    texts: readonly string[],
+    purpose: EmbeddingPurpose,
+    { signal, onProgress, pace, isCached = true }: EmbedDocumentsOptions,
+  ): Promise<Float32Array[]> {
+    throwIfAborted(signal)
+    const keys = await Promise.all(texts.map(async (text) => `${this.key}|${purpose}|${await sha256Hex(text)}`))
+    throwIfAborted(signal)
+    const caller: Caller = { pace }
+    const forget = pace?.onChange(() => this.#batcher.wake())
+    if (purpose === 'document') this.#callers.add(caller)
+    const jobs = texts.map((text, index) => this.#join(keys[index] as string, { text, purpose, caller, isCached }))
+    void this.#feed([...new Set(jobs)])
+    // What waits already for somebody who pauses is wanted now.
+    this.#batcher.wake()
+    let done = 0
+    const vectors = jobs.map(async ({ promise }) => {
+      const vector = await promise
+      onProgress?.(++done)
+      return vector
+    })
+    try {
+      return await abortable(Promise.all(vectors), signal)
+    } finally {
+      forget?.()
+      this.#callers.delete(caller)
+      for (const job of new Set(jobs)) this.#leave(job, caller)
+      // Nobody paused or gentle may be left among those who want what waits.
+      this.#batcher.wake()
+    }
+  }
+
+  /** The job of a text, for one more caller. */
+  #join(
+    key: string,
+    wanted: { readonly text: string; readonly purpose: EmbeddingPurpose; caller: Caller; isCached: boolean },
+  ): Job {
+    const job = this.#jobs.get(key) ?? createJob(key, wanted.text, wanted.purpose)
+    this.#jobs.set(key, job)
+    job.callers.add(wanted.caller)
+    job.isCached ||= wanted.isCached
+    return job
+  }
+
+  /**
+   * Starts jobs, longest first, so that what is together in the batcher is of like length; not all at once, so that it stays short.
+   * Never rejects.
+   */
+  async #feed(jobs: readonly Job[]): Promise<void> {
+    const ordered = jobs.length > 1 ? jobs.toSorted((a, b) => b.tokens - a.tokens) : jobs
+    const waiting = new Set<Promise<unknown>>()
+    for (let from = 0; from < ordered.length; from += feedSize) {
+      while (waiting.size >= feedSize) await Promise.race(waiting)
+      const fresh = ordered.slice(from, from + feedSize).filter((job) => !job.isStarted && job.callers.size > 0)
+      for (const job of fresh) job.isStarted = true
+      const cached = await this.#readCache(fresh)
+      for (const [index, job] of fresh.entries()) {
+        const started: Promise<unknown> = this.#start(job, cached[index]).then(() => waiting.delete(started))
+        waiting.add(started)
+      }
+    }
+  }
+
+  async #readCache(jobs: readonly Job[]): Promise<readonly (Float32Array | undefined)[]> {
+    const cache = this.#cache
+    const keys = jobs.filter(({ isCached }) => isCached).map(({ key }) => key)
+    if (cache === undefined || keys.length === 0) return []
+    try {
+      const found = cache.getMany
+        ? await cache.getMany(keys)
+        : await Promise.all(keys.map((key) => cache.get(key).catch(() => undefined)))
+      const byKey = new Map(keys.map((key, index) => [key, found[index]]))
+      return jobs.map(({ key }) => byKey.get(key))
+    } catch {
+      // A cache that fails must not stop the work.
+      return []
+    }
+  }
+
+  /** Settles the job, sooner or later; never rejects. */
+  async #start(job: Job, cached: Float32Array | undefined): Promise<void> {
+    if (cached !== undefined && (this.model.dimensions === 0 || cached.length === this.model.dimensions)) {
+      return this.#finish(job, cached)
+    }
+    if (this.#isClosed) return this.#finish(job, this.#closedError())
+    if (job.callers.size === 0) return this.#finish(job, unwanted())
+    const isQuery = job.purpose === 'query'
+    try {
+      const { signal } = job.leave
+      this.#finish(job, await this.#batcher.submit(job, { signal, ...(isQuery && { priority: 1, maxWaitMs: 0 }) }))
+    } catch (error) {
+      this.#finish(job, toAlcoveError(error, 'output-invalid'))
+    }
+  }
+
+  /** One caller less; a job that nobody wants and that has not begun is dropped. */
+  #leave(job: Job, caller: Caller): void {
+    job.callers.delete(caller)
+    // What the model is at comes to its end, and whoever asks for it meanwhile gets it.
+    if (job.callers.size > 0 || job.isRunning || this.#jobs.get(job.key) !== job) return
+    this.#finish(job, unwanted())
+  }
+
+  #finish(job: Job, result: Float32Array | AlcoveError): void {
+    if (this.#jobs.get(job.key) === job) this.#jobs.delete(job.key)
+    if (isAlcoveError(result)) {
+      job.reject(result)
+      job.leave.abort(result)
+    } else job.resolve(result)
+  }
+
+  /** Whether all who have documents here want power saved. */
+  #isGentle(): boolean {
+    return this.#callers.size > 0 && [...this.#callers].every(({ pace }) => pace?.isGentle === true)
+  }
+
+  #isHeld({ purpose, callers }: Job): boolean {
+    if (purpose === 'query') return false
+    const isResting = this.#clock.now() < this.#restsUntil
+    for (const { pace } of callers) {
+      if (pace === undefined || !(pace.isPaused || (isResting && pace.isGentle))) return false
+    }
+    return callers.size > 0
+  }
+
+  async #runBatch(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
+    const isQuery = batch[0]?.purpose === 'query'
+    // One task: messages with queries and aborts get in between two batches.
+    if (!isQuery) await nextTask()
+    await this.load()
+    for (const job of batch) job.isRunning = true
+    const began = this.#clock.now()
+    const vectors = await this.#embed(batch)
+    const elapsedMs = this.#clock.now() - began
+    if (!isQuery) this.#measure(batch, elapsedMs)
+    const kept = batch.flatMap(({ key, isCached }, index) => {
+      const vector = vectors[index]
+      return isCached && vector !== undefined && !isAlcoveError(vector) ? [[key, vector] as const] : []
+    })
+    // What is not kept is computed again, so a failing write is no failure of the work.
+    if (kept.length > 0) this.#cache?.setMany(kept).catch(() => {})
+    return vectors
   }
 
   #measure(batch: readonly Job[], elapsedMs: number): void {
-    if (batch[0]?.purpose !== 'document') return
-    const characters = batch.reduce((sum, { text }) => sum + text.length, 0)
-    if (characters === 0) return
-    const measured = elapsedMs / characters
-    this.#msPerCharacter = this.#msPerCharacter === undefined ? measured : this.#msPerCharacter * 0.7 + measured * 0.3
+    const longest = batch.reduce((most, { tokens }) => Math.max(most, tokens), 0)
+    this.#tuner.record(batch.length * longest, elapsedMs)
+    if (!this.#isGentle()) return
+    const restMs = elapsedMs * restFactor
+    this.#restsUntil = this.#clock.now() + restMs
+    this.#clock.setTimer(restMs + 1, () => this.#batcher.wake())
   }
 
-  async #embed(batch: readonly Job[]): Promise<Float32Array[]> {
+  async #embed(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
+    const { model } = this
     const purpose = batch[0]?.purpose ?? 'document'
-    const vectors = await this.model.embed(
-      batch.map(({ text }) => text),
-      { purpose },
-    )
-    if (vectors.length !== batch.length) {
-      throw new AlcoveError(
-        'output-invalid',
-        `expected ${batch.length} vectors, '${this.model.id}' gave ${vectors.length}`,
+    let vectors: readonly Float32Array[]
+    try {
+      vectors = await model.embed(
+        batch.map(({ text }) => text),
+        { purpose },
       )
+    } catch (error) {
+      throw toAlcoveError(error, 'output-invalid', `embedding with '${model.id}' failed`)
     }
-    const dimensions = this.model.dimensions || (vectors[0]?.length ?? 0)
-    return vectors.map((vector) => normalizeVector(vector, dimensions))
+    if (vectors.length !== batch.length) {
+      throw new AlcoveError('output-invalid', `expected ${batch.length} vectors, '${model.id}' gave ${vectors.length}`)
+    }
+    const dimensions = model.dimensions || (vectors[0]?.length ?? 0)
+    return vectors.map((vector) => {
+      try {
+        return normalizeVector(vector, dimensions)
+      } catch (error) {
+        return toAlcoveError(error, 'output-invalid', `'${model.id}' gave a vector that is none`)
+      }
+    })
   }
 }
+
+const unwanted = (): AlcoveError => new AlcoveError('aborted', 'nobody waits for this text any more')
 
 function createJob(key: string, text: string, purpose: EmbeddingPurpose): Job {
   const { promise, resolve, reject } = withResolvers<Float32Array>()
   // Each caller waits on its own; a job that nobody waits for any more may fail unseen.
   promise.catch(() => {})
-  return { key, text, purpose, promise, resolve, reject, waiters: 0, isStarted: false }
+  const tokens = estimateTokens(text) + specialTokens
+  const leave = new AbortController()
+  const callers = new Set<Caller>()
+  const state = { isCached: false, isStarted: false, isRunning: false }
+  return { key, text, purpose, promise, tokens, resolve, reject, callers, leave, ...state }
 }
 
 /** `Promise.withResolvers` for browsers of before 2024. */

@@ -1,14 +1,17 @@
-import type { AddProgress, AddResult } from '../protocol/corpus.js'
+import type { AddOptions, AddProgress, AddResult } from '../protocol/corpus.js'
 import { type AlcoveError, isAlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel } from '../protocol/model.js'
-import { abortError, throwIfAborted } from '../runtime/abort.js'
+import { abortable, abortError, throwIfAborted } from '../runtime/abort.js'
 import { createLimiter } from '../runtime/limiter.js'
 import { writtenIn } from '../text/script.js'
+import { type AddMeter, createAddMeter } from './add-meter.js'
 import { type Chunk, chunkDocument } from './chunk/chunk.js'
+import { createContextHeader, headerLengthFor } from './chunk/context-header.js'
 import { estimateTokens } from './chunk/estimate-tokens.js'
 import { chunkTextsOf } from './corpus-index.js'
 import { type PreparedInput, readInput, titleOf } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
+import type { Pace } from './pace.js'
 import { type ParsedDocument, type ParseInput, type ParseOptions, parserVersion } from './parse/parse.js'
 import type { ChunkTable, DocumentContent, DocumentEntry } from './storage/corpus-layout.js'
 import type { NewEntry, PutResult } from './storage/corpus-store.js'
@@ -21,6 +24,11 @@ export interface IngestContext {
   readonly parse: Parse
   readonly chunkTokens: number
   readonly overlapTokens: number
+  readonly contextHeader: boolean
+  readonly chunking: 'structure' | 'semantic'
+  /** `background`: documents go in without vectors, which somebody else makes. */
+  readonly vectors: NonNullable<AddOptions['vectors']>
+  readonly pace: Pace
   /** Place in the corpus of the first input; the others follow. */
   readonly firstOrder: number
   readonly embedder: TextEmbedder | undefined
@@ -37,18 +45,78 @@ type Outcome =
   | { readonly type: 'added' | 'updated' | 'unchanged'; readonly id: string }
   | { readonly type: 'failed'; readonly title: string; readonly error: AlcoveError }
 
-/** Documents in work at one time: enough to keep parsers and model busy, few enough for memory. */
-const maxDocumentsAtOnce = 6
+/** Documents that are read, parsed and cut at one time: enough to keep parsers busy, few enough for memory. */
+const maxReadAtOnce = 6
+/** While so many chunks wait for their vectors, no further document is read: enough for full batches of tiny documents. */
+const maxOpenChunks = 256
 /** Special tokens that a model puts around a text. */
 const specialTokens = 2
 
+/** What the documents of one add share. */
+interface Work {
+  readonly context: IngestContext
+  readonly meter: AddMeter
+  /** Ends of the work on each id so far. */
+  readonly lines: Map<string, Promise<unknown>>
+  readonly room: Room
+}
+
 /** Adds documents side by side; each succeeds or fails alone. Rejects only with the signal's error. */
 export async function ingestDocuments(inputs: readonly PreparedInput[], context: IngestContext): Promise<AddResult> {
-  const limiter = createLimiter(maxDocumentsAtOnce)
-  const lines = new Map<string, Promise<unknown>>()
-  const outcomes = await Promise.allSettled(inputs.map((input) => limiter.run(() => ingestOne(input, context, lines))))
-  if (context.signal.aborted) throw abortError(context.signal)
-  return summarize(outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : raise(outcome.reason))))
+  const { pace, signal, report } = context
+  const readers = createLimiter(maxReadAtOnce)
+  const meter = createAddMeter({ documents: inputs.length, report })
+  const forget = pace.onChange(() => meter.restart())
+  const work: Work = { context, meter, lines: new Map(), room: createRoom(maxOpenChunks) }
+  try {
+    const outcomes = await Promise.allSettled(inputs.map((input) => ingestOne(input, work, readers)))
+    if (signal.aborted) throw abortError(signal)
+    return summarize(
+      outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : raise(outcome.reason))),
+    )
+  } finally {
+    forget()
+  }
+}
+
+/** Lets work in while less than so much is going on. */
+interface Room {
+  enter(amount: number): void
+  leave(amount: number): void
+  /** Resolves when there is room. Those who wait come in together, as one may not enter after all. */
+  wait(): Promise<void>
+}
+
+function createRoom(limit: number): Room {
+  let taken = 0
+  let waiting: (() => void)[] = []
+  return {
+    enter(amount) {
+      taken += amount
+    },
+    leave(amount) {
+      taken -= amount
+      if (taken >= limit) return
+      const admitted = waiting
+      waiting = []
+      for (const admit of admitted) admit()
+    },
+    async wait() {
+      if (taken < limit) return
+      await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+  }
+}
+
+/** Resolves when the pace is not that of a pause. */
+async function untilResumed(pace: Pace, signal: AbortSignal): Promise<void> {
+  while (pace.isPaused) {
+    let forget = (): void => {}
+    const changed = new Promise<void>((resolve) => {
+      forget = pace.onChange(resolve)
+    })
+    await abortable(changed, signal).finally(forget)
+  }
 }
 
 function raise(error: unknown): never {
@@ -72,97 +140,163 @@ function summarize(outcomes: readonly Outcome[]): AddResult {
 
 const infoOf = ({ code, message, hint }: AlcoveError) => ({ code, message, hint })
 
-async function ingestOne(
-  input: PreparedInput,
-  context: IngestContext,
-  lines: Map<string, Promise<unknown>>,
-): Promise<Outcome> {
+type Readers = ReturnType<typeof createLimiter>
+
+async function ingestOne(input: PreparedInput, work: Work, readers: Readers): Promise<Outcome> {
   const { index, name: title, id } = input
-  throwIfAborted(context.signal)
-  context.report({ type: 'reading', index, title })
+  const { lines, meter } = work
+  const { signal, report, pace } = work.context
   // Two inputs of one add may be the same document: the later one is an update of the earlier, so it waits for it.
   const before = id === undefined ? undefined : lines.get(id)
-  const work = (before ?? Promise.resolve()).then(() => storeOne(input, context))
-  const over = work.catch(() => {})
-  if (id !== undefined) lines.set(id, over)
+  const ready = (before ?? Promise.resolve()).then(() =>
+    readers.run(async () => {
+      await abortable(work.room.wait(), signal)
+      await untilResumed(pace, signal)
+      report({ type: 'reading', index, title })
+      return await readOne(input, work)
+    }),
+  )
+  const outcome = ready.then((read) => ('outcome' in read ? read.outcome : storeOne(input, read, work)))
+  if (id !== undefined) {
+    lines.set(
+      id,
+      outcome.catch(() => {}),
+    )
+  }
   try {
-    return await work
+    return await outcome
   } catch (thrown) {
-    throwIfAborted(context.signal)
+    throwIfAborted(signal)
     const error = toAlcoveError(thrown, 'parse-failed', `'${title}' cannot be read`)
-    context.report({ type: 'failed', index, title, error: infoOf(error) })
+    await ready.catch(() => meter.skip())
+    report({ type: 'failed', index, title, error: infoOf(error) })
     return { type: 'failed', title, error }
   }
 }
 
-async function storeOne(input: PreparedInput, context: IngestContext): Promise<Outcome> {
+/** A document that was read and cut, all but stored. */
+interface CutDocument {
+  readonly entry: NewEntry
+  readonly text: string
+  readonly table: ChunkTable
+}
+
+async function readOne(input: PreparedInput, work: Work): Promise<{ readonly outcome: Outcome } | CutDocument> {
   const { index } = input
-  const { chunkTokens, overlapTokens } = context
-  throwIfAborted(context.signal)
-  const read = await readInput(input, { parserVersion, chunkTokens, overlapTokens })
-  throwIfAborted(context.signal)
+  const { context, meter, room } = work
+  const { parse, signal, chunkTokens, overlapTokens, contextHeader, chunking } = context
+  throwIfAborted(signal)
+  // Options that are as ever leave no trace, so that documents of before count as unchanged.
+  const options = { ...(contextHeader && { contextHeader: 1 }), ...(chunking === 'semantic' && { semantic: 1 }) }
+  const read = await readInput(input, { parserVersion, chunkTokens, overlapTokens, ...options })
+  throwIfAborted(signal)
   const { id, contentHash } = read
   const existing = await context.entryOf(id)
   if (existing?.contentHash === contentHash) {
+    meter.skip()
     context.report({ type: 'unchanged', index, title: existing.title, id })
-    return { type: 'unchanged', id }
+    return { outcome: { type: 'unchanged', id } }
   }
-  const { parse, signal, embedder } = context
   const hints = { name: input.fileName, mediaType: input.mediaType }
   const parsed = await parse({ data: read.data, ...hints }, { signal })
   throwIfAborted(signal)
   const title = titleOf(input, parsed)
-  const { chunks, counted } = await cutChunks(parsed, context)
-  const table = tabulateChunks(chunks)
-  const pages = parsed.pages.length > 0 ? { pages: parsed.pages.length } : {}
-  const report = (type: AddProgress['type'], chunksDone: number): void =>
-    context.report({ type, index, title, id, chunksDone, chunksTotal: chunks.length, ...pages })
-  const vectors = await embedChunks(chunkTextsOf(parsed.text, table), context, (done) => report('embedding', done))
+  const { chunks, counted } = await cutChunks(parsed, title, context)
   throwIfAborted(signal)
+  room.enter(chunks.length)
+  meter.expect(chunks.length)
   const entry: NewEntry = {
     id,
     title,
     ...(input.url !== undefined && { url: input.url }),
     mediaType: parsed.mediaType,
     metadata: input.metadata,
-    ...pages,
+    ...(parsed.pages.length > 0 && { pages: parsed.pages.length }),
     contentHash,
     bytes: new TextEncoder().encode(parsed.text).length,
     chunks: chunks.length,
     order: context.firstOrder + index,
     writtenIn: writtenIn(parsed.text),
     tokensCounted: counted,
+    ...(contextHeader && { headerLength: headerLengthFor(chunkTokens) }),
   }
-  const type = await context.commit(entry, { text: parsed.text, table, vectors }, embedder?.key)
-  report(type === 'unchanged' ? type : 'ready', vectors === undefined ? 0 : chunks.length)
+  return { entry, text: parsed.text, table: tabulateChunks(chunks) }
+}
+
+async function storeOne({ index }: PreparedInput, { entry, text, table }: CutDocument, work: Work): Promise<Outcome> {
+  const { context, meter, room } = work
+  const { embedder, signal } = context
+  const { id, title, chunks, pages } = entry
+  const progress = { index, title, id, chunksTotal: chunks, ...(pages !== undefined && { pages }) }
+  let chunksDone = 0
+  let vectors: Float32Array | undefined
+  try {
+    vectors = await embedChunks(embeddedTextsOf(entry, { text, table }), context, (done) => {
+      chunksDone = done
+      meter.advance({ type: 'embedding', ...progress, chunksDone })
+    })
+  } finally {
+    room.leave(chunks)
+    meter.drop(chunks - chunksDone)
+  }
+  throwIfAborted(signal)
+  const type = await context.commit(entry, { text, table, vectors }, embedder?.key)
+  context.report({
+    type: type === 'unchanged' ? type : 'ready',
+    ...progress,
+    chunksDone: vectors === undefined ? 0 : chunks,
+  })
   return { type, id }
+}
+
+/** What is embedded for each chunk of a document: its text, after the context header where the document was added with one. */
+export function embeddedTextsOf(
+  { title, headerLength }: Pick<DocumentEntry, 'title' | 'headerLength'>,
+  { text, table }: Pick<DocumentContent, 'text' | 'table'>,
+): string[] {
+  const texts = chunkTextsOf(text, table)
+  if (headerLength === undefined) return texts
+  return texts.map((chunk, index) => {
+    const headings = table.headings[table.headingPath[index] ?? 0] ?? []
+    return createContextHeader(title, headings, headerLength) + chunk
+  })
 }
 
 /** Cuts a document by the embedding model's tokens, or by an estimate from above where there is no model that counts. */
 async function cutChunks(
   parsed: ParsedDocument,
-  { chunkTokens, overlapTokens, embedder, signal, onWarning }: IngestContext,
+  title: string,
+  context: IngestContext,
 ): Promise<{ chunks: Chunk[]; counted: 'model' | 'estimate' }> {
-  const limitsOf = (model: EmbeddingModel | undefined) => {
+  const { chunkTokens, overlapTokens, contextHeader, embedder, signal, onWarning } = context
+  const optionsOf = (model: EmbeddingModel | undefined) => {
     const longest = longestChunk(chunkTokens, model)
-    return { chunkTokens: longest, overlapTokens: Math.min(overlapTokens, Math.floor(longest / 2)), signal }
+    const overlap = Math.min(overlapTokens, Math.floor(longest / 2))
+    return { chunkTokens: longest, overlapTokens: overlap, contextTitle: contextHeader ? title : undefined, signal }
   }
   const countTokens = embedder?.countTokens
-  if (countTokens !== undefined) {
+  if (embedder !== undefined && countTokens !== undefined) {
     try {
       // Some models know their limit only then.
-      await embedder?.load()
-      return { chunks: await chunkDocument(parsed, { ...limitsOf(embedder?.model), countTokens }), counted: 'model' }
+      await embedder.load()
+      const embedSentences = context.chunking === 'semantic' ? sentenceEmbedder(embedder, context) : undefined
+      const options = { ...optionsOf(embedder.model), countTokens, embedSentences }
+      return { chunks: await chunkDocument(parsed, options), counted: 'model' }
     } catch (error) {
       throwIfAborted(signal)
-      onWarning(toAlcoveError(error, 'model-load-failed', `tokens cannot be counted with '${embedder?.key}'`))
+      onWarning(toAlcoveError(error, 'model-load-failed', `tokens cannot be counted with '${embedder.key}'`))
     }
   }
   const estimate = async (texts: readonly string[]) => texts.map(estimateTokens)
   return {
-    chunks: await chunkDocument(parsed, { ...limitsOf(embedder?.model), countTokens: estimate }),
+    chunks: await chunkDocument(parsed, { ...optionsOf(embedder?.model), countTokens: estimate }),
     counted: 'estimate',
   }
+}
+
+/** Sentences are embedded to find where to cut, and not kept: no search asks for them. */
+function sentenceEmbedder(embedder: TextEmbedder, { signal, pace }: IngestContext) {
+  return (texts: readonly string[]) => embedder.documents(texts, { signal, pace, isCached: false })
 }
 
 /** A model cuts off what is over its limit, and its special tokens count there. */
@@ -194,12 +328,12 @@ function tabulateChunks(chunks: readonly Chunk[]): ChunkTable {
 /** The vectors end to end; undefined where there is no model, or where it fails: the chunks are then found by keyword, and wait. */
 async function embedChunks(
   texts: readonly string[],
-  { embedder, signal, onWarning }: IngestContext,
+  { embedder, signal, pace, vectors, onWarning }: IngestContext,
   onProgress: (done: number) => void,
 ): Promise<Float32Array | undefined> {
-  if (embedder === undefined) return undefined
+  if (embedder === undefined || vectors === 'background') return undefined
   try {
-    return joinVectors(await embedder.documents(texts, { signal, onProgress }))
+    return joinVectors(await embedder.documents(texts, { signal, pace, onProgress }))
   } catch (error) {
     throwIfAborted(signal)
     onWarning(isAlcoveError(error) ? error : toAlcoveError(error, 'output-invalid', 'the document was not embedded'))

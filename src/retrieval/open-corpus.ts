@@ -1,4 +1,5 @@
 import type {
+  AddOptions,
   AddProgress,
   AddResult,
   CorpusOptions,
@@ -12,14 +13,17 @@ import type {
 } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
-import { CorpusIndex, chunkTextsOf } from './corpus-index.js'
+import { createLimiter } from '../runtime/limiter.js'
+import { type CommitDocument, type CommittedDocument, createCommits } from './commit-documents.js'
+import { CorpusIndex } from './corpus-index.js'
 import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
-import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import { embeddedTextsOf, ingestDocuments, joinVectors, type Parse } from './ingest.js'
 import type { SegmentData } from './keyword/segment.js'
 import { loadVectors, loadWords } from './load-index.js'
+import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch, searchCorpus } from './search-corpus.js'
 import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
@@ -44,6 +48,9 @@ export interface OpenCorpusOptions {
   readonly onWarning: (error: AlcoveError) => void
 }
 
+/** Documents that are embedded together in the background, so that tiny ones fill batches. */
+const embeddedAtOnce = 32
+
 /**
  * One corpus in one thread: its store, and its index in memory. The index is read at the first use, and read again where another tab has
  * changed the corpus, which the revision tells. What changes the index waits in line; a search does not, as each change is one step.
@@ -56,6 +63,9 @@ export class OpenCorpus {
   readonly #stop = new AbortController()
   #meta: CorpusMeta
   #embedder: TextEmbedder | undefined
+  /** The model of the host, used or not. */
+  #offered: TextEmbedder | undefined
+  #usesVectors = true
   /** Revision that the index shows; undefined before it was read. */
   #shown: string | undefined
   #nextOrder = 0
@@ -66,6 +76,7 @@ export class OpenCorpus {
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
   readonly #keeper: IndexKeeper
+  readonly #commitDocument: CommitDocument
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
     const meta = await options.store.open({})
@@ -79,6 +90,7 @@ export class OpenCorpus {
     this.#options = options
     this.#store = options.store
     this.#embedder = options.embedder
+    this.#offered = options.embedder
     this.#meta = meta
     this.#index = new CorpusIndex((entries) => options.store.readContents(entries, () => false))
     this.#keeper = createIndexKeeper({
@@ -88,6 +100,15 @@ export class OpenCorpus {
       lockName: `alcove-corpus-index/${encodeURIComponent(options.name)}`,
       signal: this.#stop.signal,
       onWarning: options.onWarning,
+    })
+    this.#commitDocument = createCommits({
+      store: options.store,
+      inLine: (work) =>
+        this.#change(async () => {
+          throwIfAborted(this.#stop.signal)
+          return await work()
+        }),
+      show: (stored) => this.#show(stored),
     })
     this.#backfill = createVectorBackfill({
       locks: options.locks,
@@ -101,9 +122,16 @@ export class OpenCorpus {
     return this.#stop.signal.aborted
   }
 
-  async configure(options: CorpusOptions): Promise<void> {
-    const { chunkTokens, overlapTokens } = options
-    if (chunkTokens === undefined && overlapTokens === undefined) return
+  /** @param options those that are given are taken from now on; without `usesVectors` the corpus is searched by keyword alone */
+  async configure({
+    usesVectors,
+    ...options
+  }: CorpusOptions & { readonly usesVectors?: boolean | undefined }): Promise<void> {
+    if (usesVectors !== undefined && usesVectors !== this.#usesVectors) {
+      this.#usesVectors = usesVectors
+      await this.useEmbedder(this.#offered)
+    }
+    if (Object.values(options).every((value) => value === undefined)) return
     this.#meta = await this.#store.open(options)
   }
 
@@ -113,7 +141,9 @@ export class OpenCorpus {
     this.#backfill.stop(reason)
   }
 
-  async useEmbedder(embedder: TextEmbedder | undefined): Promise<void> {
+  async useEmbedder(offered: TextEmbedder | undefined): Promise<void> {
+    this.#offered = offered
+    const embedder = this.#usesVectors ? offered : undefined
     this.#backfill.stop(new AlcoveError('aborted', 'another embedding model is used from now on'))
     const before = this.#embedder
     this.#embedder = embedder
@@ -129,13 +159,13 @@ export class OpenCorpus {
   async add(
     input: DocumentInput | readonly DocumentInput[],
     report: (progress: AddProgress) => void,
-    signal: AbortSignal,
+    { signal, pace, vectors = 'wait' }: { signal: AbortSignal; pace: Pace; vectors?: AddOptions['vectors'] },
   ): Promise<AddResult> {
     const inputs = prepareInputs(input)
     await this.#refresh()
     const firstOrder = this.#nextOrder
     this.#nextOrder += inputs.length
-    const { chunkTokens, overlapTokens } = this.#meta
+    const { chunkTokens, overlapTokens, contextHeader = false, chunking = 'structure' } = this.#meta
     const { parse, onWarning } = this.#options
     const work = anySignal(signal, this.#stop.signal) ?? signal
     throwIfAborted(work)
@@ -147,6 +177,10 @@ export class OpenCorpus {
         report,
         chunkTokens,
         overlapTokens,
+        contextHeader,
+        chunking,
+        vectors,
+        pace,
         firstOrder,
         get embedder() {
           return currentEmbedder()
@@ -289,16 +323,17 @@ export class OpenCorpus {
     embedder: string | undefined,
     signal: AbortSignal = this.#stop.signal,
   ): Promise<PutResult['type']> {
-    return await this.#change(async () => {
-      throwIfAborted(signal)
-      const stored = await this.#store.putDocument(entry, content, embedder)
-      if (stored.type === 'unchanged') return stored.type
-      this.#index.put(stored.entry, this.#searchable(stored.entry, content))
-      this.#hasNewPending ||= !this.#isCurrent(stored.entry)
-      await this.#noteOwnChange()
-      this.#keeper.note(stored.entry)
-      return stored.type
-    })
+    return await this.#commitDocument({ entry, content, embedder }, signal)
+  }
+
+  /** Shows documents that were stored just now. */
+  async #show(stored: readonly CommittedDocument[]): Promise<void> {
+    for (const { entry, content } of stored) {
+      this.#index.put(entry, this.#searchable(entry, content))
+      this.#hasNewPending ||= !this.#isCurrent(entry)
+    }
+    await this.#noteOwnChange()
+    for (const { entry } of stored) this.#keeper.note(entry)
   }
 
   /** Whether a document has vectors of the current model. */
@@ -413,10 +448,18 @@ export class OpenCorpus {
   }
 
   async #embedMissing(embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
-    for (const entry of await this.#store.readEntries()) {
-      throwIfAborted(signal)
-      if (entry.vectors?.embedder !== embedder.key) await this.#embedDocument(entry.id, embedder, signal)
-    }
+    const entries = await this.#store.readEntries()
+    const missing = entries.filter(({ vectors }) => vectors?.embedder !== embedder.key)
+    const limiter = createLimiter(embeddedAtOnce)
+    const failures: unknown[] = []
+    const embed = (id: string): Promise<void> =>
+      limiter
+        .run(() => this.#embedDocument(id, embedder, signal), { signal })
+        // One that cannot be embedded must not keep the others from it.
+        .catch((error: unknown) => void failures.push(error))
+    await Promise.all(missing.map(({ id }) => embed(id)))
+    throwIfAborted(signal)
+    if (failures.length > 0) throw failures[0]
   }
 
   async #embedDocument(id: string, embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
@@ -424,7 +467,7 @@ export class OpenCorpus {
     const entry = this.#index.entryOf(id)
     const content = await this.#index.contentOf(id)
     if (entry === undefined || content === undefined || entry.vectors?.embedder === embedder.key) return
-    const vectors = joinVectors(await embedder.documents(chunkTextsOf(content.text, content.table), { signal }))
+    const vectors = joinVectors(await embedder.documents(embeddedTextsOf(entry, content), { signal }))
     await this.#change(async () => {
       throwIfAborted(signal)
       const named = await this.#store.putVectors(entry, vectors, embedder.key)

@@ -1,9 +1,9 @@
 import { type EmbeddingEngine, type ModelInspection, type ModelSpec, parseModelId } from '../engines/engine.js'
 import type {
+  AddOptions,
   AddProgress,
   AddResult,
   Corpus,
-  CorpusOptions,
   DocumentChanges,
   DocumentInput,
   SearchOptions,
@@ -16,8 +16,9 @@ import { servePort, serveRequest } from '../rpc/port-stream.js'
 import { createPartQueue } from '../runtime/part-queue.js'
 import type { Store } from '../store/store.js'
 import { createTieredCache, type TieredCache } from '../store/tiered-cache.js'
-import { type CorpusHost, createCorpusHost } from './corpus.js'
+import { type CorpusHost, type CorpusOpening, createCorpusHost, type PacedCorpus } from './corpus.js'
 import type { Parse } from './ingest.js'
+import { createPace, type PaceControl } from './pace.js'
 import { connectEmbedder, type EmbedderFacts } from './page-embedder.js'
 
 /** Which embedding model is used: one that the worker runs, or one of the page behind a port. */
@@ -36,7 +37,7 @@ export interface RetrievalSettings {
 
 /** What one call does, and what its one part is. */
 export interface CorpusCalls {
-  open: (name: string, options: CorpusOptions) => Promise<void>
+  open: (name: string, options: CorpusOpening) => Promise<void>
   update: (name: string, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
   search: (name: string, query: string, options: Omit<SearchOptions, 'signal'>) => ReturnType<Corpus['search']>
   get: (name: string, id: string) => ReturnType<Corpus['get']>
@@ -63,6 +64,15 @@ export interface RetrievalUsage {
 /** A part of an add: its progress, and at the end its result. */
 export type AddPart = AddProgress | { readonly type: 'result'; readonly result: AddResult }
 
+/** How an add that comes over a port goes, and what it is called when that changes. */
+export interface AddSettings {
+  /** Unique among the adds of this worker. */
+  readonly runId: string
+  readonly isPaused: boolean
+  readonly isGentle: boolean
+  readonly vectors?: AddOptions['vectors']
+}
+
 /** What the retrieval worker offers. `configure` comes first. A call that takes a port serves a stream over it. */
 export interface RetrievalApi {
   /** @param onWarning is told what went wrong without stopping anything */
@@ -73,7 +83,14 @@ export interface RetrievalApi {
     input: Parameters<CorpusCalls[Name]>,
     port: MessagePort,
   ): Promise<void>
-  add(name: string, input: DocumentInput | readonly DocumentInput[], port: MessagePort): Promise<void>
+  add(
+    name: string,
+    input: DocumentInput | readonly DocumentInput[],
+    port: MessagePort,
+    settings: AddSettings,
+  ): Promise<void>
+  /** Pauses an add, lets it go on, or changes its pace; one that is over is let be. */
+  setPace(runId: string, change: { readonly isPaused: boolean; readonly isGentle: boolean }): Promise<void>
   /** One `ModelInspection`. */
   inspectEmbedder(spec: ModelSpec, port: MessagePort): Promise<void>
   /** `StatusPart`s until the model is ready; from then on it is used, and what waits for vectors gets them. */
@@ -105,6 +122,8 @@ class ServedRetrieval implements RetrievalApi {
   #settings: RetrievalSettings | undefined
   #served: Promise<Served> | undefined
   #onWarning: (error: ErrorInfo) => void = () => {}
+  /** Of the adds that are under way. */
+  readonly #paces = new Map<string, PaceControl>()
   /** The model that is configured, loaded or not. */
   #model: Promise<{ model: EmbeddingModel; key: string }> | undefined
 
@@ -154,13 +173,30 @@ class ServedRetrieval implements RetrievalApi {
     })
   }
 
-  add(name: string, input: DocumentInput | readonly DocumentInput[], port: MessagePort): Promise<void> {
-    const corpusOf = (): Promise<Corpus> => this.#corpus(name)
+  add(
+    name: string,
+    input: DocumentInput | readonly DocumentInput[],
+    port: MessagePort,
+    { runId, isPaused, isGentle, vectors }: AddSettings,
+  ): Promise<void> {
+    const corpusOf = (): Promise<PacedCorpus> => this.#corpus(name)
+    const paces = this.#paces
+    const pace = createPace(isGentle, isPaused)
+    // At once: a change of pace may be the next message.
+    paces.set(runId, pace)
     return servePort<AddPart>(port, async function* (signal) {
-      const run = (await corpusOf()).add(input, { signal })
-      for await (const progress of run) yield progress
-      yield { type: 'result', result: await run }
+      try {
+        const run = (await corpusOf()).add(input, { signal, vectors, pace })
+        for await (const progress of run) yield progress
+        yield { type: 'result', result: await run }
+      } finally {
+        paces.delete(runId)
+      }
     })
+  }
+
+  async setPace(runId: string, change: { readonly isPaused: boolean; readonly isGentle: boolean }): Promise<void> {
+    this.#paces.get(runId)?.set(change)
   }
 
   inspectEmbedder(spec: ModelSpec, port: MessagePort): Promise<void> {
@@ -209,7 +245,7 @@ class ServedRetrieval implements RetrievalApi {
     else for (const name of await host.list()) await host.delete(name)
   }
 
-  async #corpus(name: string): Promise<Corpus> {
+  async #corpus(name: string): Promise<PacedCorpus> {
     return await (await this.#ready()).host.open(name)
   }
 

@@ -1,6 +1,6 @@
 import { proxy, type Remote, transfer } from 'comlink'
 import type { ModelInspection, ModelSpec } from '../engines/engine.js'
-import type { AddProgress, AddResult, Corpus, CorpusOptions } from '../protocol/corpus.js'
+import type { AddOptions, AddProgress, AddResult, Corpus } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel, LoadOptions } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
@@ -8,6 +8,8 @@ import { fromErrorInfo } from '../rpc/error-wire.js'
 import type { WorkerHost } from '../rpc/worker-host.js'
 import { iterate } from '../runtime/stream.js'
 import { createAddRun } from './add-run.js'
+import type { CorpusOpening } from './corpus.js'
+import type { Pace } from './pace.js'
 import { describeEmbedder, exposeEmbedder } from './page-embedder.js'
 import type { AddPart, CorpusCalls, EmbedderChoice, RetrievalApi, RetrievalUsage } from './serve-corpus.js'
 
@@ -30,7 +32,7 @@ export interface CallOptions {
 
 /** The corpora of the retrieval worker, from the page. The worker starts with the first call; one that has died is replaced by the next. */
 export interface WorkerCorpora {
-  open(name: string, options?: CorpusOptions): Promise<Corpus>
+  open(name: string, options?: CorpusOpening): Promise<Corpus>
   list(): Promise<string[]>
   /** True when there was one. */
   delete(name: string): Promise<boolean>
@@ -53,6 +55,7 @@ class RetrievalClient implements WorkerCorpora {
   #embedder: ModelSpec | EmbeddingModel | undefined
   /** A model that the worker runs was loaded: a new worker may load it unasked. */
   #isLoadAllowed = false
+  #adds = 0
   /** Which worker was configured, by its remote: a new worker has another one. */
   #configured = new WeakMap<object, Promise<void>>()
 
@@ -61,7 +64,7 @@ class RetrievalClient implements WorkerCorpora {
     this.#embedder = options.embedder
   }
 
-  async open(name: string, options: CorpusOptions = {}): Promise<Corpus> {
+  async open(name: string, options: CorpusOpening = {}): Promise<Corpus> {
     await this.#call('open', [name, options])
     return this.#present(name)
   }
@@ -106,7 +109,10 @@ class RetrievalClient implements WorkerCorpora {
   #present(name: string): Corpus {
     return {
       name,
-      add: (input, { signal } = {}) => createAddRun((report, own) => this.#add(name, input, report, own), signal),
+      add: (input, options = {}) =>
+        createAddRun((report, signal, pace) => {
+          return this.#add(name, input, report, { signal, pace, vectors: options.vectors })
+        }, options),
       update: (id, changes) => this.#call('update', [name, id, changes]),
       search: async (query, { signal, ...search } = {}) => this.#call('search', [name, query, search], { signal }),
       get: (id) => this.#call('get', [name, id]),
@@ -123,13 +129,24 @@ class RetrievalClient implements WorkerCorpora {
     name: string,
     input: Parameters<Corpus['add']>[0],
     report: (progress: AddProgress) => void,
-    signal: AbortSignal,
+    { signal, pace, vectors }: { signal: AbortSignal; pace: Pace; vectors: AddOptions['vectors'] },
   ): Promise<AddResult> {
     let result: AddResult | undefined
-    const parts = this.#stream<AddPart>((api, port) => api.add(name, input, transfer(port, [port])), signal)
-    for await (const part of parts) {
-      if (part.type === 'result') result = part.result
-      else report(part)
+    let worker: Remote<RetrievalApi> | undefined
+    const runId = `add-${++this.#adds}`
+    const now = () => ({ isPaused: pace.isPaused, isGentle: pace.isGentle })
+    const forget = pace.onChange(() => void worker?.setPace(runId, now()).catch(() => {}))
+    const start = (api: Remote<RetrievalApi>, port: MessagePort): Promise<void> => {
+      worker = api
+      return api.add(name, input, transfer(port, [port]), { runId, vectors, ...now() })
+    }
+    try {
+      for await (const part of this.#stream<AddPart>(start, signal)) {
+        if (part.type === 'result') result = part.result
+        else report(part)
+      }
+    } finally {
+      forget()
     }
     if (result === undefined) throw new AlcoveError('worker-crashed', 'the worker ended an add without a result')
     return result

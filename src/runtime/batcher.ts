@@ -15,6 +15,13 @@ export interface BatcherOptions<Item, Result> {
   readonly maxWaitMs?: number | undefined
   /** Size of an item: a batch is made of items of like size, to waste no padding. @default all alike */
   readonly sizeOf?: ((item: Item) => number) | undefined
+  /**
+   * Most that a batch may cost: its number of items times its largest size, as shorter ones are padded to that. An item that is larger
+   * goes alone. Read at each batch. @default no limit
+   */
+  readonly maxBatchCost?: (() => number) | undefined
+  /** Whether an item has to wait for now, such as one whose caller pauses. Call `wake` when that has changed. @default none has to */
+  readonly isHeld?: ((item: Item) => boolean) | undefined
   readonly clock?: Clock | undefined
 }
 
@@ -23,13 +30,17 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal | undefined
   /** Higher goes first, and never shares a batch with lower. @default 0 */
   readonly priority?: number | undefined
+  /** Longest time that this item waits for company, in milliseconds. @default that of the batcher */
+  readonly maxWaitMs?: number | undefined
 }
 
 /** Gathers single requests into batches, and runs one batch at a time. */
 export interface Batcher<Item, Result> {
   submit(item: Item, options?: SubmitOptions): Promise<Result>
-  /** Starts now what waits for company. Resolves when nothing waits or runs. */
+  /** Starts now what waits for company. Resolves when nothing waits or runs; what is held is waited for. */
   flush(): Promise<void>
+  /** Looks anew for what may start: items are no longer held. */
+  wake(): void
   /** Number of items that wait. */
   readonly pending: number
 }
@@ -38,7 +49,8 @@ interface Entry<Item, Result> {
   readonly item: Item
   readonly size: number
   readonly priority: number
-  readonly submittedAt: number
+  /** Until when it waits for company. */
+  readonly dueAt: number
   /** Set when its caller has aborted. */
   gone: boolean
   onGone: () => void
@@ -55,6 +67,13 @@ const ITEM_ERRORS: readonly AlcoveErrorCode[] = [
   'output-invalid',
   'out-of-memory',
 ]
+
+const defaultMaxWaitMs = 5
+
+interface BatchLimits {
+  readonly size: number
+  readonly cost: number
+}
 
 /** A batcher over `options.run`. */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
@@ -80,14 +99,15 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
     return this.#waiting.length
   }
 
-  async submit(item: Item, { signal, priority = 0 }: SubmitOptions = {}): Promise<Result> {
+  async submit(item: Item, { signal, priority = 0, maxWaitMs }: SubmitOptions = {}): Promise<Result> {
     throwIfAborted(signal)
+    const waitMs = maxWaitMs ?? this.#options.maxWaitMs ?? defaultMaxWaitMs
     return await new Promise<Result>((resolve, reject) => {
       const entry: Entry<Item, Result> = {
         item,
         priority,
         size: this.#options.sizeOf?.(item) ?? 0,
-        submittedAt: this.#clock.now(),
+        dueAt: this.#clock.now() + waitMs,
         gone: false,
         onGone: () => {},
         resolve(result) {
@@ -120,40 +140,55 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
     })
   }
 
-  /** Starts a batch now, at the time when the oldest item has waited long enough, or not while one runs. */
+  wake(): void {
+    this.#schedule()
+  }
+
+  /** Starts a batch now, at the time when an item has waited long enough, or not while one runs. */
   #schedule(): void {
     this.#cancelTimer()
+    this.#cancelTimer = () => {}
     if (this.#isRunning) return
-    const oldest = this.#waiting[0]
-    if (oldest === undefined) {
+    if (this.#waiting.length === 0) {
       this.#isFlushing = false
       for (const resolve of this.#idleWaiters.splice(0)) resolve()
       return
     }
-    const waitMs = oldest.submittedAt + (this.#options.maxWaitMs ?? 5) - this.#clock.now()
-    if (this.#isFlushing || waitMs <= 0 || this.#hasFullBatch()) void this.#runBatch()
-    else this.#cancelTimer = this.#clock.setTimer(waitMs, () => void this.#runBatch())
+    const candidates = this.#candidates()
+    if (candidates.length === 0) return
+    const dueAt = candidates.reduce((first, entry) => Math.min(first, entry.dueAt), Number.POSITIVE_INFINITY)
+    const waitMs = dueAt - this.#clock.now()
+    if (this.#isFlushing || waitMs <= 0 || this.#isFull(candidates)) void this.#runBatch(candidates)
+    else this.#cancelTimer = this.#clock.setTimer(waitMs, () => this.#schedule())
   }
 
-  #maxSize(): number {
-    const { maxBatchSize } = this.#options
-    return Math.max(1, typeof maxBatchSize === 'function' ? maxBatchSize() : maxBatchSize)
+  #limits(): BatchLimits {
+    const { maxBatchSize, maxBatchCost } = this.#options
+    const size = typeof maxBatchSize === 'function' ? maxBatchSize() : maxBatchSize
+    return { size: Math.max(1, Math.floor(size)), cost: maxBatchCost?.() ?? Number.POSITIVE_INFINITY }
   }
 
+  /** What may go into the next batch, in order of arrival: of the highest priority that has something. */
   #candidates(): Entry<Item, Result>[] {
-    const highest = Math.max(...this.#waiting.map((entry) => entry.priority))
-    return this.#waiting.filter((entry) => entry.priority === highest)
+    const { isHeld } = this.#options
+    const free = isHeld === undefined ? this.#waiting : this.#waiting.filter(({ item }) => !isHeld(item))
+    const highest = free.reduce((most, entry) => Math.max(most, entry.priority), Number.NEGATIVE_INFINITY)
+    return free.filter((entry) => entry.priority === highest)
   }
 
-  #hasFullBatch(): boolean {
-    return this.#candidates().length >= this.#maxSize()
+  /** Whether more company could not join the next batch. */
+  #isFull(candidates: readonly Entry<Item, Result>[]): boolean {
+    const limits = this.#limits()
+    if (candidates.length >= limits.size) return true
+    const largest = candidates.reduce((most, { size }) => Math.max(most, size), 0)
+    return candidates.length * largest >= limits.cost
   }
 
-  async #runBatch(): Promise<void> {
-    if (this.#isRunning || this.#waiting.length === 0) return
+  async #runBatch(candidates: readonly Entry<Item, Result>[]): Promise<void> {
     this.#isRunning = true
-    const batch = chooseBatch(this.#candidates(), this.#maxSize())
-    this.#waiting = this.#waiting.filter((entry) => !batch.includes(entry))
+    const batch = chooseBatch(candidates, this.#limits())
+    const chosen = new Set(batch)
+    this.#waiting = this.#waiting.filter((entry) => !chosen.has(entry))
     const controller = new AbortController()
     for (const entry of batch) {
       entry.onGone = () => {
@@ -196,19 +231,24 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
   }
 }
 
-/** The oldest entry, and those that are nearest to it in size. `entries` are in order of arrival. */
-function chooseBatch<Entry extends { readonly size: number }>(entries: readonly Entry[], maxSize: number): Entry[] {
+/** The oldest entry, and those that are nearest to it in size, within the limits. `entries` are in order of arrival. */
+function chooseBatch<Entry extends { readonly size: number }>(entries: readonly Entry[], limits: BatchLimits): Entry[] {
   const oldest = entries[0]
-  if (oldest === undefined || entries.length <= maxSize) return [...entries]
+  if (oldest === undefined) return []
   const bySize = entries.toSorted((a, b) => a.size - b.size)
-  const place = bySize.indexOf(oldest)
-  let best = bySize.slice(0, maxSize)
-  let bestSpread = Number.POSITIVE_INFINITY
-  for (let start = Math.max(0, place - maxSize + 1); start <= Math.min(place, bySize.length - maxSize); start += 1) {
-    const spread = (bySize[start + maxSize - 1]?.size ?? 0) - (bySize[start]?.size ?? 0)
-    if (spread >= bestSpread) continue
-    bestSpread = spread
-    best = bySize.slice(start, start + maxSize)
+  const sizeAt = (place: number): number => bySize[place]?.size ?? Number.POSITIVE_INFINITY
+  const start = bySize.indexOf(oldest)
+  let [from, to] = [start, start + 1]
+  // Grows by the neighbour that is nearer in size; a larger one makes all the others cost as much as it does.
+  while (to - from < limits.size) {
+    const below = from > 0 ? sizeAt(to - 1) - sizeAt(from - 1) : Number.POSITIVE_INFINITY
+    const fitsAbove = (to - from + 1) * sizeAt(to) <= limits.cost
+    const above = to < bySize.length && fitsAbove ? sizeAt(to) - sizeAt(from) : Number.POSITIVE_INFINITY
+    const fitsBelow = (to - from + 1) * sizeAt(to - 1) <= limits.cost
+    if (above <= below && above < Number.POSITIVE_INFINITY) to += 1
+    else if (fitsBelow && below < Number.POSITIVE_INFINITY) from -= 1
+    else if (above < Number.POSITIVE_INFINITY) to += 1
+    else break
   }
-  return best
+  return bySize.slice(from, to)
 }

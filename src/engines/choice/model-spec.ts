@@ -21,6 +21,9 @@ export interface CatalogueEntry {
   readonly selfHostedOnly?: boolean
   readonly dtype?: string
   readonly pooling?: 'mean' | 'cls' | 'last'
+  /** What an embedding model was trained to see before a query, and before a passage. */
+  readonly queryPrefix?: string
+  readonly documentPrefix?: string
 }
 
 /** The recommended chat models, best first. */
@@ -70,6 +73,7 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
 
 function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
   const { contextTokens, trust, dialect, hubRepo, dtype, languages, pooling, selfHostedOnly } = entry
+  const { queryPrefix, documentPrefix } = entry
   return {
     contextTokens,
     ...(trust && { trust }),
@@ -77,7 +81,10 @@ function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
     ...(hubRepo && { hubRepo }),
     ...(dtype && { dtype }),
     ...(languages && { languages }),
-    ...(pooling && { pooling }),
+    // The limit of an embedding model that has a pooling is the one that it was trained with, not that of its tokenizer.
+    ...(pooling && { pooling, maxTokens: contextTokens }),
+    ...(queryPrefix && { queryPrefix }),
+    ...(documentPrefix && { documentPrefix }),
     ...(selfHostedOnly && { selfHostedOnly }),
   }
 }

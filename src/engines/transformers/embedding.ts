@@ -14,6 +14,7 @@ import { nextMacrotask } from './macrotask.js'
 import { poolVectors } from './pooling.js'
 import {
   chooseDevice,
+  type Device,
   type LoadedModel,
   loadLibrary,
   loadThroughLibrary,
@@ -24,11 +25,11 @@ import {
   throwFailure,
 } from './runtime.js'
 
-const MAX_BATCH = 8
+const MAX_BATCH = 64
 /** One run of the engine blocks its thread, so a batch is kept to about this time. */
 const BATCH_TARGET_MS = 200
 /** Tokens of a first batch, before its speed is known. */
-const FIRST_BATCH_TOKENS = 256
+const FIRST_BATCH_TOKENS = 1_024
 const DEFAULT_MAX_TOKENS = 256
 /** Texts to count before the thread hears its messages. */
 const COUNT_STEP = 64
@@ -196,13 +197,19 @@ async function openModel(spec: ModelSpec, signal: AbortSignal, report: (status: 
     },
     { loader, signal, meter },
   )
-  report(meter.part(`The embedding model is ready on ${device}`))
+  report(meter.part(`The embedding model is ready on ${describeDevice(device, library)}`))
   const limits = [spec.maxTokens, tokenizer.model_max_length, Number(config.max_position_embeddings)]
   const maxTokens = Math.min(
     ...(limits.filter((limit) => limit !== undefined && limit > 0 && limit < 1e6) as number[]),
     8_192,
   )
   return { library, model, tokenizer, maxTokens, suffix: specialSuffix(tokenizer) }
+}
+
+/** The device, and for WebAssembly its threads. */
+function describeDevice(device: Device, { env }: TransformersLibrary): string {
+  const threads = env.backends.onnx.wasm?.numThreads ?? 1
+  return device === 'wasm' ? `wasm, ${threads} thread${threads === 1 ? '' : 's'}` : device
 }
 
 /** The special tokens after a text: what an empty text and another one end with alike. */

@@ -27,7 +27,31 @@ export function pieceAt(pieces: Pieces, offset: number): number {
 /** Where a piece begins; the end of the text for the one after the last. */
 export const endOf = (text: string, pieces: Pieces, piece: number): number => pieces.starts[piece] ?? text.length
 
-/** Fills chunks one after the other with the pieces of a range. */
+/** The pieces of each block, first and the one after the last, in order. */
+export type BlockPieces = readonly Span[]
+
+/** The pieces that blocks of text reach into. */
+export function findBlockPieces(pieces: Pieces, blocks: readonly Span[]): BlockPieces {
+  return blocks.map(([start, end]) => {
+    const first = pieceAt(pieces, start)
+    return [pieces.starts[first] === start ? first : Math.max(0, first - 1), pieceAt(pieces, end)] as const
+  })
+}
+
+/** The block that a cut before this piece would part. */
+export function blockAround(blocks: BlockPieces, piece: number): Span | undefined {
+  let low = 0
+  let high = blocks.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((blocks[middle]?.[1] ?? 0) <= piece) low = middle + 1
+    else high = middle
+  }
+  const block = blocks[low]
+  return block !== undefined && block[0] < piece && piece < block[1] ? block : undefined
+}
+
+/** Fills chunks one after the other with the pieces of a range. A block that fits into one chunk is not parted. */
 export function* packGroup(
   text: string,
   pieces: Pieces,
@@ -35,6 +59,7 @@ export function* packGroup(
   group: SectionGroup,
   limits: PieceLimits,
   overlapTokens: number,
+  blocks: BlockPieces,
 ): Generator<Draft> {
   let from = first
   let previous = first
@@ -42,11 +67,13 @@ export function* packGroup(
     const overlap = from === first ? undefined : findOverlap(text, pieces, previous, from, overlapTokens)
     let start = overlap?.start ?? endOf(text, pieces, from)
     let to = fillChunk(text, pieces, from, end, start, overlap?.tokens ?? 0, limits)
-    if (to === from) {
+    // What begins with a block that only the overlap keeps from fitting has none.
+    const parted = blockAround(blocks, to)
+    if (to === from || (overlap !== undefined && parted?.[0] === from)) {
       start = endOf(text, pieces, from)
       to = Math.max(from + 1, fillChunk(text, pieces, from, end, start, 0, limits))
     }
-    if (to < end) to = betterEnd(pieces, from, to)
+    if (to < end) to = endOutside(blocks, from, to) ?? betterEnd(pieces, from, to, blocks)
     yield { start, from: endOf(text, pieces, from), to: endOf(text, pieces, to), group }
     previous = from
     from = to
@@ -73,8 +100,14 @@ function fillChunk(
   return to
 }
 
+/** The start of the block that an end would part, when the chunk has something before it; a block that fits comes whole with the next one. */
+function endOutside(blocks: BlockPieces, from: number, to: number): number | undefined {
+  const block = blockAround(blocks, to)
+  return block !== undefined && block[0] > from ? block[0] : undefined
+}
+
 /** The last strong boundary in the further half of a chunk; its full end when there is none. */
-function betterEnd(pieces: Pieces, from: number, to: number): number {
+function betterEnd(pieces: Pieces, from: number, to: number, blocks: BlockPieces): number {
   let total = 0
   for (let piece = from; piece < to; piece++) total += pieces.tokens[piece] ?? 0
   let best = to
@@ -84,7 +117,7 @@ function betterEnd(pieces: Pieces, from: number, to: number): number {
     tokens -= pieces.tokens[piece] ?? 0
     const kind = pieces.boundaries[piece] ?? boundary.grapheme
     if (tokens < total * (kind <= boundary.paragraph ? 0.5 : 0.7)) break
-    if (kind < bestBoundary) {
+    if (kind < bestBoundary && blockAround(blocks, piece) === undefined) {
       best = piece
       bestBoundary = kind
     }

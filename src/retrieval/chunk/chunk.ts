@@ -3,10 +3,13 @@ import { AlcoveError } from '../../protocol/error.js'
 import { trimSpan } from '../../text/sentences.js'
 import type { ParsedDocument } from '../parse/document.js'
 import { createYielder, type Yielder } from '../parse/yielding.js'
+import { findBlocks } from './chunk-blocks.js'
 import { codePointStarts, graphemeStarts, wordStarts } from './chunk-boundaries.js'
-import { type Draft, endOf, packGroup, pieceAt } from './chunk-pack.js'
+import { type BlockPieces, blockAround, type Draft, endOf, findBlockPieces, packGroup, pieceAt } from './chunk-pack.js'
 import { type CountTokens, createBatchCounter, cutPieces, type PieceLimits, type Pieces } from './chunk-pieces.js'
 import { findSections, groupSections, type Section } from './chunk-sections.js'
+import { type EmbedTexts, findTopicStarts } from './chunk-topics.js'
+import { createContextHeader, headerLengthFor } from './context-header.js'
 
 /** A passage of a document: what is embedded, found and cited. */
 export interface Chunk {
@@ -18,7 +21,7 @@ export interface Chunk {
   readonly page?: number
   /** Titles of the sections that hold it, outermost first. */
   readonly headings: readonly string[]
-  /** Number of tokens of its text. */
+  /** Number of tokens of what is embedded: its text, with the header where there is one. */
   readonly tokens: number
 }
 
@@ -29,6 +32,10 @@ export interface ChunkOptions {
   readonly overlapTokens: number
   /** The embedding model's tokenizer: the number of tokens of each text, without special tokens. */
   countTokens(texts: readonly string[]): Promise<number[]>
+  /** The document's title: each chunk is measured with its context header. @default no header */
+  readonly contextTitle?: string | undefined
+  /** Vectors of sentences: chunks also end where their meaning parts. @default structure alone decides */
+  readonly embedSentences?: EmbedTexts | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -40,9 +47,9 @@ const CHECKED_AT_ONCE = 512
 /**
  * Splits a document into chunks: at headings, then paragraphs, sentences, words, and an endless word at graphemes.
  *
- * No chunk counts more than `chunkTokens` (a single character may, where the limit is below its count); every visible
+ * No chunk counts more than `chunkTokens`, overlap and header included (a single character may, where the limit is below its count); every visible
  * character is in one; no word that fits, and no surrogate pair, is cut; a chunk keeps to its section, but tiny sections
- * under one parent share one. Linear in the length of the text; gives way to other work of its thread.
+ * under one parent share one; code and tables that fit into a chunk stay whole. Linear in the length of the text; gives way to other work of its thread.
  * Throws `invalid-argument` for a limit below 1, and what the signal says.
  */
 export async function chunkDocument(
@@ -60,8 +67,14 @@ export async function chunkDocument(
   const yielder = createYielder(signal)
   await yielder.pause()
   const count = createBatchCounter(options.countTokens, yielder)
-  const limits = { tokens: chunkTokens, characters: Math.max(200, Math.ceil(chunkTokens * CHARACTERS_PER_TOKEN)) }
   const sections = findSections(text.length, document.headings)
+  const headerOf = createHeaders(options)
+  const headers = [...new Set(sections.map(({ path }) => headerOf(path)))]
+  const headerTokens = Math.max(0, ...(await countHeaders(headers, count)))
+  const limits = {
+    tokens: Math.max(1, chunkTokens - headerTokens),
+    characters: Math.max(200, Math.ceil(chunkTokens * CHARACTERS_PER_TOKEN)),
+  }
   const pieces = await cutPieces(
     text,
     sections.map(({ start }) => start),
@@ -69,16 +82,52 @@ export async function chunkDocument(
     count,
     yielder,
   )
-  const overlap = Math.min(overlapTokens, Math.floor(chunkTokens / 2))
-  const drafts = await packGroups(text, pieces, sections, limits, overlap, yielder)
-  const checked = await checkDrafts(text, drafts, pieces, limits, count, yielder)
+  const { embedSentences } = options
+  const structure: Structure = {
+    text,
+    pieces,
+    sections,
+    blocks: findBlockPieces(pieces, findBlocks(text)),
+    topics: embedSentences ? await findTopicStarts(text, pieces, embedSentences, yielder) : new Set(),
+  }
+  const overlap = Math.min(overlapTokens, Math.floor(limits.tokens / 2))
+  const drafts = await packGroups(structure, limits, overlap, yielder)
+  const measure = { count, headerOf, limit: chunkTokens }
+  const checked = await checkDrafts(text, drafts, pieces, measure, yielder)
   return finishChunks(text, checked, document.pages)
 }
 
+/** The header of a heading path; empty where none is wanted. */
+type HeaderOf = (path: readonly string[]) => string
+
+function createHeaders({ contextTitle, chunkTokens }: ChunkOptions): HeaderOf {
+  if (contextTitle === undefined) return () => ''
+  const length = headerLengthFor(chunkTokens)
+  return (path) => createContextHeader(contextTitle, path, length)
+}
+
+async function countHeaders(headers: readonly string[], count: CountTokens): Promise<number[]> {
+  const written = headers.filter((header) => header !== '')
+  const counts: number[] = []
+  for (let from = 0; from < written.length; from += CHECKED_AT_ONCE) {
+    const some = await count(written.slice(from, from + CHECKED_AT_ONCE))
+    counts.push(some.reduce((most, tokens) => Math.max(most, tokens), 0))
+  }
+  return counts
+}
+
+/** What decides where chunks end. */
+interface Structure {
+  readonly text: string
+  readonly pieces: Pieces
+  readonly sections: readonly Section[]
+  readonly blocks: BlockPieces
+  /** Pieces with which another topic begins. */
+  readonly topics: ReadonlySet<number>
+}
+
 async function packGroups(
-  text: string,
-  pieces: Pieces,
-  sections: readonly Section[],
+  { text, pieces, sections, blocks, topics }: Structure,
   limits: PieceLimits,
   overlapTokens: number,
   yielder: Yielder,
@@ -94,12 +143,38 @@ async function packGroups(
   const drafts: Draft[] = []
   for (const group of groupSections(sections, sizes, limits.tokens)) {
     const range = [firsts[group.from] ?? 0, firsts[group.to] ?? 0] as const
-    for (const draft of packGroup(text, pieces, range, group, limits, overlapTokens)) {
-      drafts.push(draft)
-      if (yielder.due()) await yielder.pause()
+    for (const part of splitAtTopics(range, { pieces, blocks, topics }, limits.tokens)) {
+      for (const draft of packGroup(text, pieces, part, group, limits, overlapTokens, blocks)) {
+        drafts.push(draft)
+        if (yielder.due()) await yielder.pause()
+      }
     }
   }
   return drafts
+}
+
+/** Parts of a range of pieces that begin with a topic; one that would be tiny goes with the part before. */
+function* splitAtTopics(
+  [first, end]: Span,
+  { pieces, blocks, topics }: Pick<Structure, 'pieces' | 'blocks' | 'topics'>,
+  limitTokens: number,
+): Generator<Span> {
+  if (topics.size === 0) return yield [first, end]
+  const rest = pieces.tokens.slice(first, end).reduce((sum, tokens) => sum + tokens, 0)
+  let from = first
+  let tokens = 0
+  let before = 0
+  for (let piece = first; piece < end; piece++) {
+    const isTiny = Math.min(tokens, rest - before) < limitTokens / 4
+    if (topics.has(piece) && piece > from && !isTiny && blockAround(blocks, piece) === undefined) {
+      yield [from, piece]
+      from = piece
+      tokens = 0
+    }
+    tokens += pieces.tokens[piece] ?? 0
+    before += pieces.tokens[piece] ?? 0
+  }
+  yield [from, end]
 }
 
 const letters = (text: string): string => text.replace(/[^\p{L}\p{N}]+/gu, '')
@@ -121,20 +196,21 @@ async function checkDrafts(
   text: string,
   drafts: readonly Draft[],
   pieces: Pieces,
-  limits: PieceLimits,
-  count: CountTokens,
+  { count, headerOf, limit }: { readonly count: CountTokens; readonly headerOf: HeaderOf; readonly limit: number },
   yielder: Yielder,
 ): Promise<Draft[]> {
+  const textOf = ({ start, to, group }: Draft): string =>
+    headerOf(group.path) + text.slice(...trimSpan(text, [start, to]))
   const checked: Draft[] = []
   for (let from = 0; from < drafts.length; from += CHECKED_AT_ONCE) {
     let current = drafts.slice(from, from + CHECKED_AT_ONCE)
     for (let open = current; open.length > 0; open = current.filter((draft) => draft.tokens === undefined)) {
-      const counts = await count(open.map((draft) => text.slice(...trimSpan(text, [draft.start, draft.to]))))
+      const counts = await count(open.map(textOf))
       let next = 0
       current = current.flatMap((draft) => {
         if (draft.tokens !== undefined) return [draft]
         const tokens = counts[next++] ?? 0
-        return tokens <= limits.tokens ? [{ ...draft, tokens }] : shrinkDraft(text, { ...draft, tokens }, pieces)
+        return tokens <= limit ? [{ ...draft, tokens }] : shrinkDraft(text, { ...draft, tokens }, pieces)
       })
       await yielder.pause()
     }

@@ -17,6 +17,10 @@ export interface CorpusMeta {
   readonly revision: number
   readonly chunkTokens: number
   readonly overlapTokens: number
+  /** Absent in a corpus of before there was this option: false. */
+  readonly contextHeader?: boolean
+  /** Absent: by structure. */
+  readonly chunking?: 'structure' | 'semantic'
   /** Milliseconds since the epoch. */
   readonly createdAt: number
 }
@@ -41,6 +45,8 @@ export interface DocumentEntry {
   readonly writtenIn: WrittenIn
   /** Whether the chunks were measured with an embedding model's tokenizer, or by estimate. */
   readonly tokensCounted: 'model' | 'estimate'
+  /** Longest context header before each chunk's text in its embedding, in UTF-16 code units; absent: there is none. */
+  readonly headerLength?: number
   /** Key of the text and of the chunk table. */
   readonly segment: string
   /** The vectors, once there are some: of which model, and under which key. */

@@ -1,3 +1,4 @@
+import type { CorpusOptions } from '../../protocol/corpus.js'
 import { AlcoveError } from '../../protocol/error.js'
 import type { Store } from '../../store/store.js'
 import {
@@ -31,6 +32,13 @@ export type NewEntry = Omit<DocumentEntry, 'segment' | 'vectors' | 'addedAt'>
 
 /** What is known of a document and can be changed without its content. */
 export type EntryChange = (entry: DocumentEntry) => DocumentEntry
+/** A document to store. */
+export interface NewDocument {
+  readonly entry: NewEntry
+  readonly content: DocumentContent
+  /** Which model made the vectors. */
+  readonly embedder: string | undefined
+}
 
 /** What putting a document did. `entry` is the one that is stored now. */
 export interface PutResult {
@@ -45,10 +53,7 @@ export interface PutResult {
 export interface CorpusStore {
   readMeta(): Promise<CorpusMeta | undefined>
   /** Makes the corpus if there is none, with these options; else sets the options where they differ. */
-  open(options: {
-    readonly chunkTokens?: number | undefined
-    readonly overlapTokens?: number | undefined
-  }): Promise<CorpusMeta>
+  open(options: CorpusOptions): Promise<CorpusMeta>
   /** All entries in document order. */
   readEntries(): Promise<DocumentEntry[]>
   readEntry(id: string): Promise<DocumentEntry | undefined>
@@ -74,6 +79,8 @@ export interface CorpusStore {
    * Stores an index segment in place of those that are named. Undefined, and nothing changed, when the index was changed meanwhile.
    */
   replaceIndex(replaced: readonly string[], segment: IndexSegment): Promise<string | undefined>
+  /** Stores documents with as many writes as one takes, each unless it was stored meanwhile as it is. All of them, or none. */
+  putDocuments(documents: readonly NewDocument[]): Promise<PutResult[]>
   /** Stores a document, unless it was stored meanwhile as it is. */
   putDocument(entry: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult>
   /** Stores vectors for a document as it is named by `entry`; undefined when that was changed meanwhile. */
@@ -161,20 +168,28 @@ class KeyedCorpusStore implements CorpusStore {
     return meta
   }
 
-  async open(options: { chunkTokens?: number | undefined; overlapTokens?: number | undefined }): Promise<CorpusMeta> {
+  async open(options: CorpusOptions): Promise<CorpusMeta> {
     return await this.#locks.exclusive(this.#namingLock, async () => {
       const stored = await this.readMeta()
       const chunkTokens = options.chunkTokens ?? stored?.chunkTokens ?? 256
       const fallbackOverlap = Math.min(stored?.overlapTokens ?? 32, Math.floor(chunkTokens / 2))
       const overlapTokens = options.overlapTokens ?? fallbackOverlap
-      const isSame = stored?.chunkTokens === chunkTokens && stored.overlapTokens === overlapTokens
-      if (isSame && stored.version === layoutVersion) return stored
+      const { contextHeader = stored?.contextHeader ?? false, chunking = stored?.chunking ?? 'structure' } = options
+      const isAsStored =
+        stored?.version === layoutVersion &&
+        stored.chunkTokens === chunkTokens &&
+        stored.overlapTokens === overlapTokens &&
+        (stored.contextHeader ?? false) === contextHeader &&
+        (stored.chunking ?? 'structure') === chunking
+      if (isAsStored) return stored
       const fresh = { name: this.#name, revision: 0, createdAt: this.#wallTime() }
       const meta: CorpusMeta = {
         ...(stored ?? { ...fresh, incarnation: this.#createId() }),
         version: layoutVersion,
         chunkTokens,
         overlapTokens,
+        contextHeader,
+        chunking,
       }
       await this.#store.write({ set: [[this.#metaKey, meta]] })
       return meta
@@ -255,23 +270,26 @@ class KeyedCorpusStore implements CorpusStore {
     })
   }
 
-  async putDocument(partial: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult> {
-    const segment = this.#newSegment()
-    const { vectors, table, text } = content
-    const withVectors = vectors !== undefined && embedder !== undefined && partial.chunks > 0
-    const set: [string, unknown][] = [
-      [this.#key(segment, 'text'), text],
-      [this.#key(segment, 'chunks'), table],
-      ...(withVectors ? [[this.#key(segment, 'vectors'), vectors] as [string, unknown]] : []),
-    ]
+  async putDocument(entry: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult> {
+    const [result] = await this.putDocuments([{ entry, content, embedder }])
+    if (result === undefined) throw new AlcoveError('internal', 'expected the result of a put, got none')
+    return result
+  }
+
+  async putDocuments(documents: readonly NewDocument[]): Promise<PutResult[]> {
+    const set: [string, unknown][] = []
+    const fresh = documents.map(({ entry, content, embedder }): DocumentEntry => {
+      const segment = this.#newSegment()
+      const { vectors, table, text } = content
+      set.push([this.#key(segment, 'text'), text], [this.#key(segment, 'chunks'), table])
+      const named = { ...entry, segment, addedAt: this.#wallTime() }
+      if (vectors === undefined || embedder === undefined || entry.chunks === 0) return named
+      set.push([this.#key(segment, 'vectors'), vectors])
+      return { ...named, vectors: { segment, embedder, dimensions: vectors.length / entry.chunks } }
+    })
     return await this.#locks.shared(this.#writersLock, async () => {
       await this.#store.write({ set })
-      return await this.#nameDocument({
-        ...partial,
-        segment,
-        addedAt: this.#wallTime(),
-        ...(withVectors && { vectors: { segment, embedder, dimensions: vectors.length / partial.chunks } }),
-      })
+      return await this.#nameDocuments(fresh)
     })
   }
 
@@ -374,27 +392,33 @@ class KeyedCorpusStore implements CorpusStore {
     return this.#wallTime() - (Number.isFinite(writtenAt) ? writtenAt : 0)
   }
 
-  /** The naming write of a document: what it replaces is what is stored at this moment. */
-  async #nameDocument(fresh: DocumentEntry): Promise<PutResult> {
+  /** The naming write of documents, all in one: what they replace is what is stored at this moment. */
+  async #nameDocuments(fresh: readonly DocumentEntry[]): Promise<PutResult[]> {
     return await this.#locks.exclusive(this.#namingLock, async () => {
-      const previous = await this.readEntry(fresh.id)
+      const stored = await this.#store.getMany<DocumentEntry>(fresh.map(({ id }) => this.#entryPrefix + id))
       const meta = await this.readMeta()
       if (meta === undefined) {
-        await this.#store.write({ delete: this.#keysOf(fresh) })
+        await this.#store.write({ delete: fresh.flatMap((entry) => this.#keysOf(entry)) })
         throw new AlcoveError('not-found', `corpus '${this.#name}' was deleted while a document was added to it`)
       }
-      const isSame =
-        previous?.contentHash === fresh.contentHash && previous.vectors?.embedder === fresh.vectors?.embedder
-      if (isSame) {
-        await this.#store.write({ delete: this.#keysOf(fresh) })
-        return { type: 'unchanged', entry: previous }
-      }
-      const entry = { ...fresh, order: previous?.order ?? fresh.order }
-      await this.#store.write({
-        set: [[this.#entryPrefix + entry.id, entry], this.#nextMeta(meta)],
-        delete: previous === undefined ? [] : this.#keysOf(previous),
+      const current = new Map(fresh.map(({ id }, index) => [id, stored[index]]))
+      const named = new Map<string, DocumentEntry>()
+      const unused: string[] = []
+      const results = fresh.map((one): PutResult => {
+        const previous = current.get(one.id)
+        const isSame = previous?.contentHash === one.contentHash && previous.vectors?.embedder === one.vectors?.embedder
+        if (isSame) {
+          unused.push(...this.#keysOf(one))
+          return { type: 'unchanged', entry: previous }
+        }
+        const entry = { ...one, order: previous?.order ?? one.order }
+        if (previous !== undefined) unused.push(...this.#keysOf(previous))
+        current.set(entry.id, entry)
+        named.set(this.#entryPrefix + entry.id, entry)
+        return { type: previous === undefined ? 'added' : 'updated', entry }
       })
-      return { type: previous === undefined ? 'added' : 'updated', entry }
+      await this.#store.write({ set: named.size > 0 ? [...named, this.#nextMeta(meta)] : [], delete: unused })
+      return results
     })
   }
 

@@ -142,7 +142,7 @@ describe('hybrid search', () => {
     model.failure = new Error('the engine broke')
     expect((await corpus.search('subject2'))[0]?.source.id).toBe('doc2')
     expect(warnings).toHaveLength(1)
-    await expect(corpus.search('subject2', { mode: 'vector' })).rejects.toMatchObject({ code: 'output-invalid' })
+    await expect(corpus.search('subject2', { mode: 'vector' })).rejects.toMatchObject({ code: 'model-load-failed' })
   })
 
   test('a query does not wait for the documents of an add', async () => {

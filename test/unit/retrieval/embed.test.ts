@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { AlcoveError } from '../../../src/protocol/error.js'
 import { createTextEmbedder, type VectorCache } from '../../../src/retrieval/embed.js'
+import { createPace } from '../../../src/retrieval/pace.js'
 import { fakeEmbedder } from './fake-embedder.js'
 
 function memoryCache() {
@@ -27,7 +28,7 @@ function gate() {
 describe('documents', () => {
   test('come as vectors in the order of the texts, in batches of at most eight', async () => {
     const model = fakeEmbedder()
-    const embedder = createTextEmbedder({ model })
+    const embedder = createTextEmbedder({ model, maxBatchSize: 8 })
     const input = texts(30).map((text, n) => text.repeat((n % 5) + 1))
     const done: number[] = []
     const vectors = await embedder.documents(input, { onProgress: (count) => done.push(count) })
@@ -45,9 +46,11 @@ describe('documents', () => {
   test('a batch holds texts of like length', async () => {
     const model = fakeEmbedder()
     const input = Array.from({ length: 32 }, (_, n) => `${n} ${'x'.repeat(((n * 7) % 32) + 1)}`)
-    await createTextEmbedder({ model }).documents(input)
-    const lengths = model.calls.flatMap((call) => call.texts.map((text) => text.length))
-    expect(lengths).toEqual([...lengths].sort((a, b) => b - a))
+    await createTextEmbedder({ model, maxBatchSize: 8 }).documents(input)
+    for (const { texts } of model.calls) {
+      const lengths = texts.map((text) => text.length)
+      expect(Math.max(...lengths) - Math.min(...lengths)).toBeLessThanOrEqual(10)
+    }
   })
 
   test('batches get small where the model is slow', async () => {
@@ -109,7 +112,7 @@ describe('queries', () => {
     const model = fakeEmbedder()
     const { closed, open } = gate()
     model.gate = closed
-    const embedder = createTextEmbedder({ model })
+    const embedder = createTextEmbedder({ model, maxBatchSize: 8 })
     const documents = embedder.documents(texts(40))
     await settle()
     const query = embedder.query('what?')
@@ -126,7 +129,7 @@ describe('abort and failure', () => {
     const model = fakeEmbedder()
     const { closed, open } = gate()
     model.gate = closed
-    const embedder = createTextEmbedder({ model })
+    const embedder = createTextEmbedder({ model, maxBatchSize: 8 })
     const controller = new AbortController()
     const first = embedder.documents(texts(20, 'mine'), { signal: controller.signal })
     const second = embedder.documents([...texts(2, 'theirs'), 'mine number 19'])
@@ -195,3 +198,158 @@ describe('abort and failure', () => {
     open()
   })
 })
+
+describe('pace', () => {
+  test('a pause stops documents and not queries; resume goes on, with nothing embedded twice', async () => {
+    const model = fakeEmbedder()
+    const embedder = createTextEmbedder({ model, maxBatchSize: 4 })
+    const pace = createPace()
+    const run = embedder.documents(texts(30), {
+      pace,
+      onProgress: (done) => done === 8 && pace.set({ isPaused: true }),
+    })
+    await settle()
+    const atPause = model.calls.length
+    expect(atPause).toBeGreaterThan(0)
+    expect(atPause).toBeLessThan(7)
+    expect(await embedder.query('what?')).toHaveLength(128)
+    await settle()
+    expect(model.calls).toHaveLength(atPause + 1)
+    pace.set({ isPaused: false })
+    pace.set({ isPaused: false })
+    expect(await run).toHaveLength(30)
+    expect(model.calls.filter(({ purpose }) => purpose === 'document').flatMap((call) => call.texts)).toHaveLength(30)
+  })
+
+  test('what somebody else wants is not held by a pause', async () => {
+    const model = fakeEmbedder()
+    const embedder = createTextEmbedder({ model })
+    const pace = createPace(false, true)
+    const paused = embedder.documents(['shared', 'mine'], { pace })
+    await settle()
+    expect(model.calls).toHaveLength(0)
+    expect(await embedder.documents(['shared'])).toHaveLength(1)
+    expect(model.calls).toEqual([{ texts: ['shared'], purpose: 'document' }])
+    pace.set({ isPaused: false })
+    expect(await paused).toHaveLength(2)
+    expect(model.calls.flatMap((call) => call.texts)).toEqual(['shared', 'mine'])
+  })
+
+  test('an abort ends a paused call', async () => {
+    const controller = new AbortController()
+    const embedder = createTextEmbedder({ model: fakeEmbedder() })
+    const run = embedder.documents(texts(3), { pace: createPace(false, true), signal: controller.signal })
+    await settle()
+    controller.abort()
+    await expect(run).rejects.toMatchObject({ code: 'aborted' })
+  })
+
+  test('gentle work makes smaller batches and rests between them; a query does not wait for the rest', async () => {
+    const work = async (isGentle: boolean) => {
+      const clock = fakeClock()
+      const model = fakeEmbedder()
+      const embed = model.embed.bind(model)
+      model.embed = async (batch, options) => {
+        clock.advance(batch.length * 2)
+        return await embed(batch, options)
+      }
+      const embedder = createTextEmbedder({ model, clock })
+      let isOver = false
+      const run = embedder.documents(texts(120), { pace: createPace(isGentle) }).finally(() => {
+        isOver = true
+      })
+      let restMs = 0
+      let queries = 0
+      for (let round = 0; !isOver && round < 2000; round++) {
+        await new Promise((resolve) => setTimeout(resolve, 0))
+        if (isOver || clock.timers === 0) continue
+        if (queries++ < 3) expect(await embedder.query(`q${queries}`)).toHaveLength(128)
+        restMs += clock.advanceToNextTimer()
+      }
+      await run
+      const sizes = model.calls.filter(({ purpose }) => purpose === 'document').map((call) => call.texts.length)
+      return { restMs, largest: Math.max(...sizes), total: sizes.reduce((sum, size) => sum + size, 0) }
+    }
+    const [full, gentle] = [await work(false), await work(true)]
+    expect([full.total, gentle.total]).toEqual([120, 120])
+    expect(gentle.largest).toBeLessThan(full.largest)
+    // Each text takes 2 ms, and the rests are three times as long as the work.
+    expect(gentle.restMs).toBeGreaterThan(2 * 120 * 2)
+    expect(full.restMs).toBeLessThan(20)
+  })
+})
+
+describe('the end of a caller', () => {
+  test('what the model is at when its caller leaves is not embedded again for the next one', async () => {
+    const model = fakeEmbedder()
+    const { closed, open } = gate()
+    model.gate = closed
+    const embedder = createTextEmbedder({ model })
+    const controller = new AbortController()
+    const left = embedder.documents(['a'], { signal: controller.signal })
+    await settle()
+    controller.abort()
+    await expect(left).rejects.toMatchObject({ code: 'aborted' })
+    const next = embedder.documents(['a'])
+    await settle()
+    open()
+    expect(await next).toHaveLength(1)
+    expect(model.calls).toHaveLength(1)
+  })
+
+  test('thousands of texts are looked up together and none is lost', async () => {
+    const { cache, entries } = memoryCache()
+    let lookups = 0
+    const batched: VectorCache = {
+      ...cache,
+      getMany: async (keys) => {
+        lookups += 1
+        return keys.map((key) => entries.get(key))
+      },
+    }
+    const model = fakeEmbedder()
+    const embedder = createTextEmbedder({ model, cache: batched })
+    const input = texts(3000)
+    expect(await embedder.documents(input)).toHaveLength(3000)
+    expect(lookups).toBeLessThan(20)
+    const embedded = model.calls.flatMap((call) => call.texts)
+    expect([embedded.length, new Set(embedded).size]).toEqual([3000, 3000])
+    await embedder.documents(input)
+    expect(model.calls.flatMap((call) => call.texts)).toHaveLength(3000)
+  })
+})
+
+/** A clock that stands still until it is told. */
+function fakeClock() {
+  let now = 0
+  let timers: { at: number; run: () => void }[] = []
+  const advance = (ms: number): void => {
+    now += ms
+  }
+  return {
+    now: () => now,
+    wallTime: () => now,
+    sleep: async () => {},
+    setTimer(ms: number, run: () => void) {
+      const timer = { at: now + ms, run }
+      timers.push(timer)
+      return () => {
+        timers = timers.filter((other) => other !== timer)
+      }
+    },
+    advance,
+    get timers() {
+      return timers.length
+    },
+    /** Lets the time of the next timer come; gives how long that took. */
+    advanceToNextTimer(): number {
+      const next = timers.toSorted((a, b) => a.at - b.at)[0]
+      if (next === undefined) return 0
+      timers = timers.filter((other) => other !== next)
+      const waited = Math.max(0, next.at - now)
+      now += waited
+      next.run()
+      return waited
+    },
+  }
+}

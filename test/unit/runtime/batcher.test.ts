@@ -173,4 +173,67 @@ describe('a batcher', () => {
     await batcher.flush()
     expect(vi.getTimerCount()).toBe(0)
   })
+
+  test('a batch keeps to its cost, padding counted; what is larger goes alone', async () => {
+    const { batcher, batches } = setUp({ sizeOf: (item) => item.length, maxBatchSize: 10, maxBatchCost: () => 12 })
+    const all = [batcher.submit('running')]
+    await vi.advanceTimersByTimeAsync(5)
+    all.push(...['aaaa', 'bbbb', 'x'.repeat(20), 'cccc', 'dddd', 'e'].map((item) => batcher.submit(item)))
+    await vi.advanceTimersByTimeAsync(600)
+    expect(batches.slice(1)).toEqual([['aaaa', 'bbbb', 'cccc'], ['x'.repeat(20)], ['e', 'dddd']])
+    for (const batch of batches) {
+      if (batch.length > 1) expect(batch.length * Math.max(...batch.map((item) => item.length))).toBeLessThanOrEqual(12)
+    }
+    await Promise.all(all)
+  })
+
+  test('a batch whose cost is full starts at once', async () => {
+    const { batcher, batches } = setUp({ sizeOf: (item) => item.length, maxBatchSize: 10, maxBatchCost: () => 4 })
+    const all = [batcher.submit('aa'), batcher.submit('bb')]
+    await vi.advanceTimersByTimeAsync(0)
+    expect(batches).toEqual([['aa', 'bb']])
+    await vi.advanceTimersByTimeAsync(100)
+    await Promise.all(all)
+  })
+
+  test('what is held waits, whatever its age, and lets others by; wake starts it', async () => {
+    let isHeld = true
+    const { batcher, batches } = setUp({ isHeld: (item) => isHeld && item.startsWith('held') })
+    const all = ['held 1', 'held 2', 'free'].map((item) => batcher.submit(item))
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([batches, batcher.pending]).toEqual([[['free']], 2])
+    isHeld = false
+    batcher.wake()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(batches.at(-1)).toEqual(['held 1', 'held 2'])
+    expect(await Promise.all(all)).toEqual(['HELD 1', 'HELD 2', 'FREE'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('an item may wait for less long than the others', async () => {
+    const { batcher, batches } = setUp({ maxWaitMs: 50 })
+    const all = [batcher.submit('patient')]
+    await vi.advanceTimersByTimeAsync(10)
+    all.push(batcher.submit('now', { priority: 1, maxWaitMs: 0 }))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(batches).toEqual([['now']])
+    await vi.advanceTimersByTimeAsync(200)
+    expect(batches).toEqual([['now'], ['patient']])
+    await Promise.all(all)
+  })
+
+  test('a hundred thousand items at once are no strain', async () => {
+    vi.useRealTimers()
+    let calls = 0
+    const batcher = createBatcher<number, number>({
+      maxBatchSize: 50_000,
+      async run(items) {
+        calls += 1
+        return items
+      },
+    })
+    const results = await Promise.all(Array.from({ length: 100_000 }, (_, item) => batcher.submit(item)))
+    expect(results[99_999]).toBe(99_999)
+    expect(calls).toBeLessThan(10)
+  })
 })
