@@ -20,5 +20,6 @@ serveWorker(
     openStore: (databaseName, onFallback) => openStore(databaseName, { onFallback }),
     parse: (input, options) => parsers.parse(input, options),
     engines: { transformers: async () => (await importTransformers()).transformersEmbedding },
+    rerankers: { transformers: async () => (await importTransformers()).transformersRerank },
   }),
 )

@@ -10,13 +10,15 @@ import type {
   StoredDocument,
 } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
+import type { Reranker } from '../protocol/model.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
 import { CorpusIndex } from './corpus-index.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import { ingestDocuments, joinVectors, type Parse } from './ingest.js'
 import { createYielder } from './parse/yielding.js'
-import { checkSearch, searchCorpus } from './search-corpus.js'
+import { checkSearch } from './search/check-search.js'
+import { searchCorpus } from './search-corpus.js'
 import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
 import {
   bytesOf,
@@ -144,7 +146,7 @@ export class OpenCorpus {
     }
   }
 
-  async search(query: string, options: SearchOptions): Promise<Hit[]> {
+  async search(query: string | readonly string[], options: SearchOptions, reranker?: Reranker): Promise<Hit[]> {
     const search = checkSearch(query, options)
     throwIfAborted(options.signal)
     await this.#refresh()
@@ -152,6 +154,7 @@ export class OpenCorpus {
     return await searchCorpus(search, {
       index: this.#index,
       embedder: this.#embedder,
+      reranker,
       signal: options.signal,
       onWarning,
     })
