@@ -1,6 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it, test } from 'vitest'
 import { findClaims } from '../../../src/agents/grounding.js'
+import type { Passage } from '../../../src/agents/passages.js'
+import { scoreSupport } from '../../../src/agents/sentence-support.js'
+
+const passageOf = (text: string, start = 0): Passage => ({
+  number: 1,
+  rank: 0,
+  source: { id: 'doc', title: 'doc', headings: [] },
+  span: [start, start + text.length],
+  text,
+})
 
 const read = (file: string) =>
   JSON.parse(readFileSync(new URL(`../../fixtures/grounding/${file}`, import.meta.url), 'utf8'))
@@ -112,5 +122,38 @@ describe('what is not in the passage is marked, however near it comes', () => {
   ])('%s: %s', (passage, answer, marked) => {
     const unsupported = claimsOf(answer, passage).filter(({ supported }) => !supported)
     expect(unsupported.map(({ text }) => text)).toEqual([marked])
+  })
+})
+
+describe('sentence support', () => {
+  const text = 'The lighthouse was built in 1874 by Thomas Renwick. It stands 41 metres high. It was automated in 1988.'
+  const support = (answer: string, offset = 0) => scoreSupport(answer, [passageOf(text, 100)], offset)
+
+  it('is 1 for a quotation, high for the same in other order, 0 for what is not there', () => {
+    const answer = 'It stands 41 metres high. Thomas Renwick built the lighthouse [1]. Penguins swim well.'
+    const [quote, turned, invented] = support(answer, 10)
+    expect(quote).toEqual({ answerSpan: [10, 35], support: 1, sourceId: 'doc', span: [152, 177] })
+    expect(turned?.support).toBeGreaterThan(0.8)
+    expect(text.slice(...(turned?.span ?? [0, 0]).map((at) => at - 100))).toMatch(/^The lighthouse was built/)
+    expect(invented).toEqual({ answerSpan: [77, 96], support: 0 })
+  })
+
+  it('falls with each word that is not there, and passes over sentences without content', () => {
+    const [all] = support('The lighthouse was automated in 1988.')
+    const [some] = support('The lighthouse was painted red in 1988.')
+    expect(all?.support).toBeGreaterThan(some?.support ?? 1)
+    expect(support('Is it? So be it.')).toEqual([])
+    expect(scoreSupport('Anything at all.', [], 0)).toEqual([{ answerSpan: [0, 16], support: 0 }])
+  })
+
+  it('tells sentences of the recorded answers that are in the passage from those that are made up', () => {
+    const questions: Question[] = read('questions.json')
+    const { answers }: { answers: Readonly<Record<string, string>> } = read('answers.json')
+    const of = (id: string) => {
+      const passage = questions.find((one) => one.id === id)?.passage ?? ''
+      return scoreSupport(answers[id] ?? '', [passageOf(passage)], 0).map((one) => one.support)
+    }
+    expect(Math.min(...of('contract'))).toBeGreaterThan(0.9)
+    expect(Math.max(...of('none-leave'))).toBeLessThan(0.5)
   })
 })
