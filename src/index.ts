@@ -46,6 +46,7 @@ export type {
   MetadataValue,
   SearchMode,
   SearchOptions,
+  SearchWeights,
   Source,
   Span,
   StoredDocument,

@@ -55,11 +55,13 @@ export function keywordLeg({ rows }: Pick<KeywordMatches, 'rows'>, weight = 1): 
 /**
  * The vector leg, in the same nats: how surprising the row's cosine is among those of all passages. What is not relevant has scores with
  * an exponential upper tail (Manmatha, Rath and Feng 2001), for which `-ln P(more than z standard deviations above the mean)` is `√2 z`.
+ * Among `n` values nothing rarer than 1 in `n + 1` can be seen, so the best row says `ln(n + 1)` at most, and the others in proportion.
  * A model that does not understand the texts gives cosines that hardly differ, and has little to say.
  */
-export function vectorLeg({ rows, mean, deviation }: Omit<VectorMatches, 'scanned'>, weight = 1): RankedLeg {
+export function vectorLeg({ rows, mean, deviation, scanned }: VectorMatches, weight = 1): RankedLeg {
   const flat = !(deviation > 1e-6)
+  const surprise = (score: number): number => (Math.SQRT2 * Math.max(0, score - mean)) / deviation
+  const scale = flat ? 1 : Math.min(1, Math.log(scanned + 1) / Math.max(surprise(rows[0]?.score ?? 0), 1e-6))
   // Nothing tells the rows apart: less than one nat for each, in their order.
-  const evidence = (score: number): number => (flat ? 0.5 : (Math.SQRT2 * Math.max(0, score - mean)) / deviation)
-  return { rows, weight, evidence }
+  return { rows, weight, evidence: (score) => (flat ? 0.5 : scale * surprise(score)) }
 }

@@ -94,7 +94,7 @@ async function rankPassages(query: string, search: CheckedSearch, context: Searc
   )
 }
 
-const noMatches = { rows: [], mean: 0, deviation: 0 }
+const noMatches: VectorMatches = { rows: [], mean: 0, deviation: 0, scanned: 0 }
 
 /** The rankings of several queries as one, by plain reciprocal rank fusion; that of one query as it is. */
 function joinRankings(rankings: readonly (readonly RankedPassage[])[], index: CorpusIndex): readonly RankedPassage[] {
@@ -134,7 +134,7 @@ async function runVectors(
   filter: DocumentFilter | undefined,
   { mode }: CheckedSearch,
   { embedder, index, signal }: SearchContext,
-): Promise<Omit<VectorMatches, 'scanned'> | undefined> {
+): Promise<VectorMatches | undefined> {
   if (embedder === undefined) {
     throw new AlcoveError('model-not-found', 'a vector search needs an embedding model, and there is none', {
       hint: "Search with mode 'hybrid' or 'keyword', or configure an embedder and let it load.",

@@ -39,20 +39,27 @@ describe('evidence', () => {
   })
 
   test('a vector row says how surprising its cosine is: √2 nats a standard deviation above the mean, nothing below', () => {
-    const leg = vectorLeg({ rows: rows(1), mean: 0.2, deviation: 0.05 })
+    const leg = vectorLeg({ rows: [{ id: 1, score: 0.4 }], mean: 0.2, deviation: 0.05, scanned: 10_000 })
     expect(leg.evidence?.(0.4)).toBeCloseTo(4 * Math.SQRT2)
     expect(leg.evidence?.(0.2)).toBe(0)
     expect(leg.evidence?.(-1)).toBe(0)
   })
 
+  test('of few vectors the best one says no more than that it is the best of so many', () => {
+    const found = [0.9, 0.5].map((score, id) => ({ id, score }))
+    const leg = vectorLeg({ rows: found, mean: 0.1, deviation: 0.1, scanned: 22 })
+    expect(leg.evidence?.(0.9)).toBeCloseTo(Math.log(23))
+    expect(leg.evidence?.(0.5)).toBeCloseTo(Math.log(23) / 2)
+  })
+
   test('vectors that are all alike keep their order, and say next to nothing', () => {
-    const leg = vectorLeg({ rows: rows(1), mean: 0.5, deviation: 0 })
+    const leg = vectorLeg({ rows: rows(1), mean: 0.5, deviation: 0, scanned: 1 })
     expect(leg.evidence?.(0.5)).toBe(0.5)
   })
 
   test('a passage that means the same goes before one that shares only common words', () => {
     const keyword = keywordLeg({ rows: [{ id: 1, score: 0.9 }] })
-    const vector = vectorLeg({ rows: [{ id: 2, score: 0.7 }], mean: 0.1, deviation: 0.1 })
+    const vector = vectorLeg({ rows: [{ id: 2, score: 0.7 }], mean: 0.1, deviation: 0.1, scanned: 1000 })
     expect(fuseRankings([keyword, vector], byId).map(({ id }) => id)).toEqual([2, 1])
   })
 
@@ -64,7 +71,7 @@ describe('evidence', () => {
       ],
     })
     const noise = Array.from({ length: 50 }, (_, index) => ({ id: index + 2, score: 0.5 - index * 0.0001 }))
-    const vector = vectorLeg({ rows: noise, mean: 0.45, deviation: 0.02 })
+    const vector = vectorLeg({ rows: noise, mean: 0.45, deviation: 0.02, scanned: 2000 })
     expect(fuseRankings([keyword, vector], byId)[0]?.id).toBe(1)
   })
 })
