@@ -51,7 +51,20 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     open: () => openRetrievalWorker(settings.workerBaseUrl, { openWorker, startWorker }),
   })
   const object: EmbeddingModel | undefined = typeof configured === 'string' ? undefined : configured
-  const corpora = createWorkerCorpora({ host, storageName: settings.storageName, embedder: object, onWarning })
+  const corpora = createWorkerCorpora({
+    host,
+    storageName: settings.storageName,
+    embedder: object,
+    onWarning,
+    async settleReranker(rerank, signal) {
+      const { describeReranker } = await import('./engines/choice/rerankers.js')
+      const { spec, title, licence } = describeReranker(rerank, sources)
+      const inspection = await corpora.inspectEmbedder(spec, { signal })
+      if (inspection.error) throw new AlcoveError(inspection.error.code, inspection.error.message, inspection.error)
+      await abortable(askConsent(spec.id, inspection, { title, licence }), signal)
+      return spec
+    },
+  })
   const refusals = new Map<string, Refusal>()
   let loadedId: string | undefined
   let remoteModel: EmbeddingModel | undefined
@@ -63,10 +76,14 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       ? embeddingCatalogue.map((entry) => entry.id)
       : [typeof configured === 'string' ? configured : configured.id]
 
-  async function askConsent(id: string, inspection: ModelInspection): Promise<void> {
+  async function askConsent(
+    id: string,
+    inspection: ModelInspection,
+    known?: { readonly title: string; readonly licence: string | undefined },
+  ): Promise<void> {
     if (inspection.state !== 'downloadable') return
-    const entry = findEntry(id)
-    const bytes = inspection.bytes ?? entry?.downloadBytes
+    const entry = findEntry(id) ?? known
+    const bytes = inspection.bytes ?? findEntry(id)?.downloadBytes
     await (await options.consent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
   }
 

@@ -50,6 +50,7 @@ export type {
   MetadataValue,
   SearchMode,
   SearchOptions,
+  SearchWeights,
   Source,
   Span,
   StoredDocument,

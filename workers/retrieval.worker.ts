@@ -23,5 +23,6 @@ serveWorker(
       transformers: async () => (await importTransformers()).transformersEmbedding,
       webllm: async () => (await importWebLlm()).webLlmEmbedding,
     },
+    rerankers: { transformers: async () => (await importTransformers()).transformersRerank },
   }),
 )

@@ -131,3 +131,14 @@ export function ndcgAt10(ranking: readonly string[], relevant: ReadonlySet<strin
   for (let rank = 0; rank < Math.min(10, relevant.size); rank++) ideal += gain(rank)
   return ideal === 0 ? 0 : found / ideal
 }
+
+/** Reciprocal rank of the first relevant document of one ranking; 0 when none is in it. */
+export function reciprocalRank(ranking: readonly string[], relevant: ReadonlySet<string>): number {
+  const at = ranking.findIndex((id) => relevant.has(id))
+  return at < 0 ? 0 : 1 / (at + 1)
+}
+
+/** Share of the relevant documents that are among the first ten. */
+export function recallAt10(ranking: readonly string[], relevant: ReadonlySet<string>): number {
+  return ranking.slice(0, 10).filter((id) => relevant.has(id)).length / Math.max(1, relevant.size)
+}

@@ -12,7 +12,21 @@ export interface BenchContext {
   readonly dataUrl?: string | undefined
 }
 
-export type Unit = 'ms' | 'µs' | 's' | 'bytes' | 'parts' | 'runs' | 'tokens/s' | 'MB/s' | '%' | '×' | 'nDCG@10' | ''
+export type Unit =
+  | 'ms'
+  | 'µs'
+  | 's'
+  | 'bytes'
+  | 'parts'
+  | 'runs'
+  | 'tokens/s'
+  | 'MB/s'
+  | '%'
+  | '×'
+  | 'nDCG@10'
+  | 'recall@10'
+  | 'MRR'
+  | ''
 
 /** A measured quantity: a median of several rounds with its spread, or one number. */
 export interface Measure extends Partial<Omit<Distribution, 'median'>> {

@@ -133,10 +133,14 @@ class RunDocuments implements Documents {
       for (const citation of citations) control.emit({ type: 'citation', ...citation })
     }
     if (isQuoting || text === '') return
-    const { findClaims } = await import('./grounding.js')
+    const [{ findClaims }, { scoreSupport }] = await Promise.all([
+      import('./grounding.js'),
+      import('./sentence-support.js'),
+    ])
     const evidence = [...this.passages.map((passage) => passage.text), ...resultTexts(record.messages)]
     const claims = findClaims(text, evidence, textStart)
-    if (claims.length > 0 || this.hits.length > 0) control.emit({ type: 'grounding', claims })
+    if (claims.length === 0 && this.hits.length === 0) return
+    control.emit({ type: 'grounding', claims, sentences: scoreSupport(text, this.passages, textStart) })
   }
 
   #text(passages: readonly Passage[]): string {

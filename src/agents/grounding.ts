@@ -1,33 +1,11 @@
 import type { Span } from '../protocol/corpus.js'
 import type { GroundingClaim } from '../protocol/stream-part.js'
+import { type DateReading, findDates, includesDate } from '../text/dates.js'
+import { findNumbers, type NumberInText, ordinalValues } from '../text/numbers.js'
 import { findQuote } from '../text/quote-check.js'
 import { splitSentences } from '../text/sentences.js'
-import { stem } from '../text/terms.js'
+import { indexNames, type NameIndex } from './name-index.js'
 
-const MONTHS = 'january february march april may june july august september october november december'.split(' ')
-const MONTH = `(?:${MONTHS.join('|')}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)`
-const DATES = [
-  new RegExp(`\\b${MONTH}\\.? \\d{1,2}(?:st|nd|rd|th)?(?:,? \\d{4})?\\b`, 'giu'),
-  new RegExp(`\\b\\d{1,2}(?:st|nd|rd|th)? (?:of )?${MONTH}\\.?(?:,? \\d{4})?\\b`, 'giu'),
-  new RegExp(`\\b${MONTH}\\.? \\d{4}\\b`, 'giu'),
-  /\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\b/gu,
-  /\d{1,4}年(?:\d{1,2}月(?:\d{1,2}[日号])?)?|\d{1,2}月\d{1,2}[日号]/gu,
-]
-const NUMBER_WORDS =
-  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty'.split(
-    ' ',
-  )
-const TENS: Readonly<Record<string, number>> = {
-  thirty: 30,
-  forty: 40,
-  fifty: 50,
-  sixty: 60,
-  seventy: 70,
-  eighty: 80,
-  ninety: 90,
-}
-const NUMBER = /(?<![\p{Script=Latin}\p{N}_.])[+−-]?\d+(?:[.,\u00a0\u202f]\d+)*%?/gu
-const WORD_NUMBER = new RegExp(`\\b(?:${[...NUMBER_WORDS.slice(2), ...Object.keys(TENS)].join('|')})\\b`, 'giu')
 const QUOTATION = /["“”«「『]([^"“”«»「」『』\n]{2,300})["“”»」』]/gu
 /** Initials and titles have full stops; other names have none. */
 const NAME_WORD = "(?:(?:\\p{Lu}\\.)+|(?:Dr|Mr|Mrs|Ms|St|Prof|Jr|Sr)\\.|\\p{Lu}[\\p{L}\\p{M}\\p{N}'’-]*)"
@@ -71,13 +49,12 @@ export function findClaims(answer: string, evidence: readonly string[], offset =
     const quoted = match[1] ?? ''
     if (quoted.trim() !== '') add('quotation', match.index, match[0], hasQuote(quoted, source))
   }
-  for (const pattern of DATES) {
-    for (const match of text.matchAll(pattern)) add('date', match.index, match[0], index.hasDate(match[0]))
+  for (const { start, end, readings } of findDates(text)) {
+    add('date', start, text.slice(start, end), index.hasDate(readings))
   }
-  for (const match of text.matchAll(NUMBER)) {
-    if (!isListNumber(text, match.index)) add('number', match.index, match[0], index.hasNumber(match[0]))
+  for (const number of findNumbers(text)) {
+    if (isCounted(text, number)) add('number', number.start, numberText(text, number), index.hasNumber(number))
   }
-  for (const match of text.matchAll(WORD_NUMBER)) add('number', match.index, match[0], index.hasNumber(match[0]))
   for (const { start, value } of findNames(text, index)) add('name', start, value, index.hasName(value))
   return claims.sort((first, second) => first.answerSpan[0] - second.answerSpan[0])
 }
@@ -90,92 +67,67 @@ function isListNumber(text: string, at: number): boolean {
   return (at === 0 || text[at - 1] === '\n') && /^\d{1,2}[.)]\s/.test(text.slice(at, at + 4))
 }
 
-function hasQuote(quoted: string, source: string): boolean {
-  const bare = quoted.trim().replace(/[.,;:!?。，；：！？…]+$/u, '')
-  return findQuote(bare, source) !== undefined || findQuote(bare.toLowerCase(), source.toLowerCase()) !== undefined
+/** Whether a number is something to look up: not that of a list item, not the `one` of `one of them`, not a single Chinese character. */
+function isCounted(text: string, { start, end, values, form }: NumberInText): boolean {
+  if (form === 'digits') return !isListNumber(text, start)
+  if (form === 'words') return values.some((value) => Number(value) >= 2)
+  return end - start > 1
 }
 
-interface EvidenceIndex {
-  hasNumber(text: string): boolean
-  hasDate(text: string): boolean
-  hasName(text: string): boolean
-  /** Whether some form of a word is there in small letters. */
-  hasOrdinary(word: string): boolean
+function numberText(text: string, { start, end }: NumberInText): string {
+  return text[end] === '%' ? text.slice(start, end + 1) : text.slice(start, end)
+}
+
+/** Whether all pieces of a quotation, which may leave something out (`…`), are there in its order. */
+function hasQuote(quoted: string, source: string): boolean {
+  const pieces = quoted.split(/\[?(?:…|\.\.\.)\]?/u).map((piece) => piece.trim().replace(/[.,;:!?。，；：！？]+$/u, ''))
+  const all = pieces.filter((piece) => /[\p{L}\p{N}]/u.test(piece))
+  const standsIn = (text: string, fold: (piece: string) => string): boolean => {
+    let from = 0
+    return all.every((piece) => {
+      const span = findQuote(fold(piece), text.slice(from))
+      from += span?.[1] ?? 0
+      return span !== undefined
+    })
+  }
+  return standsIn(source, (piece) => piece) || standsIn(source.toLowerCase(), (piece) => piece.toLowerCase())
+}
+
+/** What the passages have, as claims are looked up in it. */
+interface EvidenceIndex extends NameIndex {
+  hasNumber(claim: NumberInText): boolean
+  hasDate(readings: readonly DateReading[]): boolean
 }
 
 function indexEvidence(source: string): EvidenceIndex {
-  const numbers = new Set<string>()
-  for (const [match] of source.matchAll(/\d[\d,.\u00a0\u202f]*/gu)) numbers.add(plainNumber(match))
-  for (const [match] of source.matchAll(WORD_NUMBER)) numbers.add(plainNumber(match))
-  const words = new Set(wordsOf(source))
-  const dates = new Set(DATES.flatMap((pattern) => [...source.matchAll(pattern)].map(([match]) => plainDate(match))))
-  const hasNumber = (text: string) => numbers.has(plainNumber(text))
-  const ordinary = new Set((source.match(/(?<!\p{L})\p{Ll}[\p{L}’']*/gu) ?? []).map((word) => stem(word)))
-  const folded = ` ${wordsOf(source).join(' ')} `
-  return {
-    hasNumber,
-    hasOrdinary: (word) => ordinary.has(stem(word.toLowerCase())),
-    hasDate(text) {
-      const date = plainDate(text)
-      if ([...dates].some((known) => known === date || ` ${known} `.includes(` ${date} `))) return true
-      // Written another way round: every part of it must be there, the month as a word.
-      const pieces = text.match(/\p{L}{3,}|\d+/gu) ?? []
-      return (
-        dates.size > 0 &&
-        [...dates].some((known) => pieces.every((piece) => known.split(' ').includes(plainPiece(piece))))
-      )
-    },
-    // A name that stands there as a whole, or whose every word does: `Ada Lovelace` for `Lovelace, Ada`.
-    hasName(text) {
-      const parts = wordsOf(text).filter((part) => !COMMON.has(part))
-      return (
-        folded.includes(` ${wordsOf(text).join(' ')} `) ||
-        parts.every((part) => words.has(part) || hasInitials(part, source))
-      )
-    },
+  /** The units that each value stands with; `undefined` for none. */
+  const numbers = new Map<string, Set<string | undefined>>()
+  const addNumber = (value: string, unit: string | undefined) => {
+    numbers.set(value, (numbers.get(value) ?? new Set()).add(unit))
   }
-}
-
-function hasInitials(word: string, source: string): boolean {
-  return /^(?:\p{L}\.)+\p{L}?$/u.test(word) && source.toLowerCase().includes(word)
-}
-
-function plainNumber(text: string): string {
-  const lower = text.toLowerCase()
-  const word = NUMBER_WORDS.indexOf(lower)
-  if (word >= 0) return String(word)
-  if (lower in TENS) return String(TENS[lower])
-  const digits = text.replaceAll(/[^\d.,]/gu, '').replace(/[.,]+$/, '')
-  // A separator before exactly three digits groups them; another one is the decimal point.
-  const plain = digits.replaceAll(/[.,](?=\d{3}(?:\D|$))/g, '').replace(',', '.')
-  return plain.includes('.') ? plain.replace(/\.?0+$/, '') : plain.replace(/^0+(?=\d)/, '')
-}
-
-function plainPiece(piece: string): string {
-  const month = MONTHS.find((name) => name.startsWith(piece.toLowerCase().slice(0, 3)))
-  return /^\d+$/.test(piece) ? String(Number(piece)) : (month ?? piece.toLowerCase())
-}
-
-function plainDate(text: string): string {
-  const iso = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text)
-  if (iso) return `${Number(iso[3])} ${MONTHS[Number(iso[2]) - 1] ?? iso[2]} ${iso[1]}`
-  const pieces = (text.match(/\p{L}+|\d+/gu) ?? [])
-    .filter((piece) => !/^(?:st|nd|rd|th|of)$/i.test(piece))
-    .map(plainPiece)
-  // Day before month, so that both orders compare.
-  if (MONTHS.includes(pieces[0] ?? '') && /^\d{1,2}$/.test(pieces[1] ?? ''))
-    pieces.splice(0, 2, pieces[1] ?? '', pieces[0] ?? '')
-  return pieces.join(' ')
-}
-
-function wordsOf(text: string): string[] {
-  const words =
-    text
-      .normalize('NFKD')
-      .replaceAll(/\p{M}/gu, '')
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+(?:[.'’&][\p{L}\p{N}]+)*/gu) ?? []
-  return words.map((word) => word.replace(/['’]s$/, ''))
+  for (const { values, unit } of findNumbers(source)) for (const value of values) addNumber(value, unit)
+  for (const value of ordinalValues(source)) addNumber(value, undefined)
+  // Parts of what is written together: the year of a date, the numbers of `9:30` and `1874-1880`.
+  for (const [digits] of source.matchAll(/\d+/gu)) {
+    if (!numbers.has(String(Number(digits)))) addNumber(String(Number(digits)), undefined)
+  }
+  const dates = findDates(source).flatMap(({ readings }) => readings)
+  for (const { year } of dates) if (year !== undefined) addNumber(String(year), undefined)
+  return {
+    ...indexNames(source),
+    // The same number of something else is not there: 5 kg for 5 km.
+    hasNumber: ({ values, unit }) =>
+      values.some((value) => {
+        const units = numbers.get(value)
+        return units !== undefined && (unit === undefined || units.has(unit) || units.has(undefined))
+      }),
+    hasDate: (readings) =>
+      readings.some(
+        (wanted) =>
+          dates.some((known) => includesDate(known, wanted)) ||
+          (wanted.month === undefined && wanted.year !== undefined && numbers.has(String(wanted.year))),
+      ),
+  }
 }
 
 /** Capitalised words and groups of them. The first word of a sentence counts only when it is no common word. */
@@ -194,13 +146,23 @@ function findNames(text: string, index: EvidenceIndex): { readonly start: number
       start += value.length - rest.length
       value = rest
     }
-    const isOneWord = !value.includes(' ')
-    if (value.length < 2 || (isOneWord && starts.has(start) && (index.hasOrdinary(value) || isOrdinary(value, text))))
-      continue
-    if (!/^\p{Lu}/u.test(value)) continue
-    names.push({ start, value })
+    // `Ada Berg and Tom Cole` are two, unless they stand there as one.
+    for (const part of index.hasName(value) ? [value] : splitPeople(value)) {
+      pushName(part, start + value.indexOf(part))
+    }
   }
   return names
+
+  function pushName(value: string, start: number): void {
+    const isOneWord = !value.includes(' ')
+    if (value.length < 2 || (isOneWord && starts.has(start) && (index.hasOrdinary(value) || isOrdinary(value, text))))
+      return
+    if (/^\p{Lu}/u.test(value)) names.push({ start, value })
+  }
+}
+
+function splitPeople(value: string): string[] {
+  return value.split(/ and /u).filter((part) => part !== '')
 }
 
 /** A word at the start of a sentence that stands elsewhere in small letters, or has an ending that names rarely have. */

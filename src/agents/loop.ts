@@ -50,10 +50,11 @@ export async function runLoop(job: Job): Promise<FinishReason> {
   const cancelTimer = job.clock.setTimer(timeLeftMs, control.stopAtLimit)
   control.signal.addEventListener('abort', cancelTimer, { once: true })
   const structured = job.schema === undefined ? undefined : await openStructured(job.schema)
-  const retrieving = options.corpus && retrieve(job, given, state)
+  const resolving = resolveModel(job)
+  const retrieving = options.corpus && retrieve(job, given, state, resolving)
   // Handled where it is awaited; a model that fails first would leave it unobserved.
   retrieving?.catch(() => {})
-  const model = await resolveModel(job)
+  const model = await resolving
   const documents = await (await retrieving)?.(model)
   if (documents?.isAnswered && job.tools.length === 0) return 'stop'
   // A model that says that it is not loaded loads when it has to answer: an answer from the cache needs none.
@@ -84,9 +85,14 @@ async function openStructured(schema: NonNullable<AnswerSchema>): Promise<Struct
 }
 
 /** Searches at once; the documents are made when the model is known. */
-async function retrieve(job: Job, conversation: readonly Message[], state: RunState | undefined) {
+async function retrieve(
+  job: Job,
+  conversation: readonly Message[],
+  state: RunState | undefined,
+  resolving: Promise<ChatModel>,
+) {
   const { searchDocuments, openDocuments } = await import('./retrieve.js')
-  const hits = state?.hits ?? (await searchDocuments(job, conversation))
+  const hits = state?.hits ?? (await searchDocuments(job, conversation, resolving))
   return (model: ChatModel) => openDocuments(job, { model, hits, conversation, isResumed: state !== undefined })
 }
 

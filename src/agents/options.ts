@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Corpus, Metadata, SearchMode } from '../protocol/corpus.js'
+import type { Corpus, Metadata, SearchMode, SearchOptions } from '../protocol/corpus.js'
 import type { Message } from '../protocol/message.js'
 import type { ChatModel, LoadOptions, ModelTask, OutputConstraint, Sampling, ToolChoice } from '../protocol/model.js'
 import type { Usage } from '../protocol/stream-part.js'
@@ -24,6 +24,17 @@ export interface RetrievalOptions {
   readonly mode?: SearchMode | undefined
   /** Only documents whose metadata has these values. */
   readonly where?: Metadata | undefined
+  /** What each leg of the search counts. @default 1 for each */
+  readonly weights?: SearchOptions['weights']
+  /** How much passages are chosen to differ from each other, from 0 to 1. @default 0 */
+  readonly diversity?: number | undefined
+  /** Whether, or with which cross-encoder, the passages are ordered anew. @default false */
+  readonly rerank?: boolean | string | undefined
+  /**
+   * Lets the model write up to three more search queries first, from the conversation; the search takes all of them. Costs a model call before
+   * the answer, so it is for models that are quick. Models that are not to be trusted alone are not asked. @default false
+   */
+  readonly rewrite?: boolean | undefined
   /** Most tokens of passages in the prompt. @default half of the context, at most 2000; 200 for a model of trust `draft` */
   readonly passageTokens?: number | undefined
 }

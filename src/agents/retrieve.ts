@@ -7,15 +7,24 @@ import type { Job } from './loop.js'
 import { lastUserText } from './read-input.js'
 import { restOfCorpus } from './whole-corpus.js'
 
-/** What the agent's corpus has on the question. */
-export async function searchDocuments(job: Job, conversation: readonly Message[]): Promise<readonly Hit[]> {
+/** What the agent's corpus has on the question. @param resolving the run's model, should it be asked for queries */
+export async function searchDocuments(
+  job: Job,
+  conversation: readonly Message[],
+  resolving: Promise<ChatModel>,
+): Promise<readonly Hit[]> {
   const { options, control, meter, clock } = job
-  const { corpus, retrieval: { topK = 10, mode, where } = {} } = options
+  const { corpus, retrieval = {} } = options
   if (corpus === undefined) return []
+  const { topK = 10, mode, where, weights, diversity, rerank, rewrite } = retrieval
   control.emit({ type: 'status', status: 'searching', message: `Searching ${corpus.name}` })
   const startedAt = clock.now()
   const { signal } = control
-  const hits = await abortable(corpus.search(lastUserText(conversation), { topK, mode, where, signal }), signal)
+  const question = lastUserText(conversation)
+  const more = rewrite ? await (await import('./rewrite-query.js')).writeQueries(job, conversation, resolving) : []
+  const query = more.length > 0 ? [question, ...more] : question
+  const search = { topK, mode, where, weights, diversity, rerank, signal }
+  const hits = await abortable(corpus.search(query, search), signal)
   meter.addTime('searchMs', clock.now() - startedAt)
   return hits
 }

@@ -1,5 +1,5 @@
 import { AlcoveError } from '../protocol/error.js'
-import type { ChatModel, EmbeddingModel } from '../protocol/model.js'
+import type { ChatModel, EmbeddingModel, Reranker } from '../protocol/model.js'
 import type { ErrorInfo } from '../protocol/stream-part.js'
 
 /** What is known of a file before it is fetched. */
@@ -81,6 +81,12 @@ export interface ChatEngine {
 export interface EmbeddingEngine {
   inspect(spec: ModelSpec, options?: InspectOptions): Promise<ModelInspection>
   create(spec: ModelSpec): EmbeddingModel
+}
+
+/** Runs rerankers of one scheme, in the thread that it is called in. */
+export interface RerankEngine {
+  /** Returns at once; the model loads with `load` or its first use. */
+  create(spec: ModelSpec): Reranker
 }
 
 /** The parts of a model id. */

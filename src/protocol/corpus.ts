@@ -22,9 +22,9 @@ export interface Hit {
   /** Id of the passage (chunk), unique within the corpus. */
   readonly id: string
   readonly text: string
-  /** Fused score: higher is better, comparable within one search only. */
+  /** Fused score, or the reranker's: higher is better, comparable within one search only. */
   readonly score: number
-  /** Rank in each leg that found it, from 1. */
+  /** Rank in each leg that found it, from 1; of several queries the best one. */
   readonly ranks: { readonly keyword?: number; readonly vector?: number }
   readonly source: Source
   readonly span: Span
@@ -163,9 +163,30 @@ export interface SearchOptions {
   readonly topK?: number | undefined
   /** @default 'hybrid' */
   readonly mode?: SearchMode | undefined
-  /** Only documents whose metadata has these values. */
+  /** Only documents whose metadata has these values. Of a field that no document has, none. */
   readonly where?: Metadata | undefined
+  /** What each leg of a hybrid search counts: from 0, which leaves it out, and not 0 for both. @default 1 for each */
+  readonly weights?: SearchWeights | undefined
+  /**
+   * How much hits are chosen to differ from each other, from 0 (by relevance alone) to 1: maximal marginal relevance with `1 - diversity` as
+   * its lambda (Carbonell and Goldstein 1998). @default 0
+   */
+  readonly diversity?: number | undefined
+  /**
+   * Reads the best 20 hits (or `topK`, where that is more) again together with the query, in a cross-encoder, and orders them by what it says:
+   * `true` for the usual model (English), or the id of one. Where the model cannot be had the search goes on without, behind a warning. Each
+   * hit takes the model about as long as embedding it. @default false
+   */
+  readonly rerank?: boolean | string | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+/** What the legs of a hybrid search count. */
+export interface SearchWeights {
+  /** @default 1 */
+  readonly keyword?: number | undefined
+  /** @default 1 */
+  readonly vector?: number | undefined
 }
 
 export interface CorpusOptions {
@@ -209,8 +230,11 @@ export interface Corpus {
    * again, and adding the file that it came from once more does not undo it. A document with another text is updated with `add`.
    */
   update(id: string, changes: DocumentChanges): Promise<boolean>
-  /** The best passages for a query, best first. */
-  search(query: string, options?: SearchOptions): Promise<Hit[]>
+  /**
+   * The best passages for a query, best first; for several queries that ask for the same thing (up to 16), those that they find together.
+   * Passages that say the same in the same words come once. Of a query longer than 32,768 characters the rest is not looked at.
+   */
+  search(query: string | readonly string[], options?: SearchOptions): Promise<Hit[]>
   /** The stored document, or undefined when there is none of that id. */
   get(id: string): Promise<StoredDocument | undefined>
   list(): Promise<DocumentSummary[]>

@@ -141,5 +141,21 @@ export interface EmbeddingModel {
   dispose(): Promise<void>
 }
 
+/** A model that reads a query and a passage together and says how well the one answers the other (a cross-encoder). */
+export interface Reranker {
+  /** `<engine>:<model>`. */
+  readonly id: string
+  /** ISO 639-1 codes of the languages it serves; undefined: not known. */
+  readonly languages?: readonly string[] | undefined
+  load(options?: LoadOptions): Promise<void>
+  /** A finite score for each text, in order: higher is better, comparable within one call. What is too long is cut. */
+  score(
+    query: string,
+    texts: readonly string[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<readonly number[]>
+  dispose(): Promise<void>
+}
+
 /** What a model is wanted for: the ladder may choose another one for each. */
 export type ModelTask = 'chat' | 'documents' | 'tools' | 'embedding'

@@ -82,6 +82,17 @@ export interface GroundingClaim {
   readonly supported: boolean
 }
 
+/** How well the passages support a sentence of an answer. */
+export interface SentenceSupport {
+  readonly answerSpan: Span
+  /** Share of its content words, weighted by rarity, that the best place in the passages has too: from 0 to 1, which is a quotation. */
+  readonly support: number
+  /** Id of the document of that place; absent where nothing supports it. */
+  readonly sourceId?: string
+  /** That place in the stored document. */
+  readonly span?: Span
+}
+
 /** What a run gives to its reader: deltas, in order; `finish` is always the last. */
 export type StreamPart =
   | { readonly type: 'step-start'; readonly step: number }
@@ -100,7 +111,12 @@ export type StreamPart =
     }
   | { readonly type: 'approval-request'; readonly callId: string; readonly name: string; readonly input: unknown }
   | ({ readonly type: 'citation' } & Citation)
-  | { readonly type: 'grounding'; readonly claims: readonly GroundingClaim[] }
+  | {
+      readonly type: 'grounding'
+      readonly claims: readonly GroundingClaim[]
+      /** Each sentence of the answer, held against the passages that the model was given. */
+      readonly sentences?: readonly SentenceSupport[]
+    }
   | StatusPart
   | {
       readonly type: 'context-trimmed'

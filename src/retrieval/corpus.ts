@@ -1,6 +1,6 @@
-import type { AddOptions, AddRun, Corpus, CorpusOptions, DocumentInput } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
-import type { EmbeddingModel } from '../protocol/model.js'
+import type { AddOptions, AddRun, Corpus, CorpusOptions, DocumentInput, SearchOptions } from '../protocol/corpus.js'
+import { AlcoveError, toAlcoveError } from '../protocol/error.js'
+import type { EmbeddingModel, Reranker } from '../protocol/model.js'
 import { abortable } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import type { Store } from '../store/store.js'
@@ -23,6 +23,8 @@ export interface CorpusHostOptions {
   readonly embedderKey?: string | undefined
   /** Where vectors are kept by text, so that no text is embedded twice. @default none */
   readonly cache?: VectorCache | undefined
+  /** Gives the model that a search names in `rerank`; `true` stands for the usual one. @default none: such a search goes on without */
+  readonly openReranker?: ((rerank: true | string) => Promise<Reranker>) | undefined
   /** @default Web Locks where there are some */
   readonly locks?: Locks | undefined
   /** What went wrong without stopping the work: a leg of a search, vectors of a document. */
@@ -162,6 +164,20 @@ class ThreadCorpusHost implements CorpusHost {
     return createTextEmbedder({ model, key, cache: this.#options.cache, clock: this.#clock })
   }
 
+  /** What a search wants to rerank with; where it cannot be had, a warning. Wrong options are left to the check of the search. */
+  async #rerankerFor({ rerank }: SearchOptions): Promise<Reranker | undefined> {
+    if (rerank !== true && (typeof rerank !== 'string' || rerank === '')) return undefined
+    try {
+      if (this.#options.openReranker) return await this.#options.openReranker(rerank)
+      throw new AlcoveError('model-not-found', 'there are no models to rerank with here', {
+        hint: 'Search without `rerank`.',
+      })
+    } catch (error) {
+      this.#warn(toAlcoveError(error, 'model-not-found', 'the search goes on without reranking'))
+      return undefined
+    }
+  }
+
   #storeOf(name: string) {
     const { store } = this.#options
     return createCorpusStore({ store, name, locks: this.#locks, wallTime: () => this.#clock.wallTime() })
@@ -196,7 +212,10 @@ class ThreadCorpusHost implements CorpusHost {
           return await (await use()).add(input, report, { signal, pace, vectors: options.vectors })
         }, options),
       update: async (id, changes) => (await use()).update(id, changes),
-      search: async (query, options = {}) => await abortable((await use()).search(query, options), options.signal),
+      search: async (query, options = {}) => {
+        const search = async () => (await use()).search(query, options, await this.#rerankerFor(options))
+        return await abortable(search(), options.signal)
+      },
       get: async (id) => (await use()).get(id),
       list: async () => (await use()).list(),
       remove: async (id) => (await use()).remove(id),

@@ -7,7 +7,7 @@ export interface RankedLeg {
   readonly rows: readonly ScoredId[]
   /** What this leg counts. @default 1 */
   readonly weight?: number | undefined
-  /** How much a row of this leg has to say, from 0 to 1, by its score. @default 1 */
+  /** How much a row of this leg has to say, by its score: 0 is nothing. @default 1 */
   readonly evidence?: ((score: number) => number) | undefined
 }
 
@@ -43,34 +43,25 @@ export function fuseRankings(legs: readonly RankedLeg[], compare: (a: number, b:
     .sort((a, b) => b.score - a.score || compare(a.id, b.id))
 }
 
-/** Share of an ideal passage's BM25 that is as good as all of it: questions have words that no answer repeats. */
-const fullCoverage = 0.5
-/** What the vector leg counts beside a keyword leg that covers the query. */
-const vectorWeight = 0.35
-/** How far above chance a cosine must be to say all that it can. */
-const noiseMargin = 1.5
-
 /**
- * The keyword leg. A row says as much as it covers of the query: the leg is quiet when the words that matter occur nowhere, so that rows
- * with nothing but common words do not outdo a passage that means the same in other words.
+ * The keyword leg, by BM25 with Lucene's inverse document frequency. A word's is about `-ln` of the share of passages that have it, so a row's
+ * score is about how surprising it would be, in nats, for a passage to have these words by chance (Robertson 2004). Rows with nothing but
+ * common words have little to say and cannot outdo a passage that means the same in other words.
  */
-export function keywordLeg({ rows, bestPossible }: KeywordMatches): RankedLeg {
-  const best = rows[0]?.score ?? 0
-  if (best === 0) return { rows }
-  const coverage = Math.min(1, best / bestPossible / fullCoverage)
-  return { rows, evidence: (score) => (coverage * score) / best }
+export function keywordLeg({ rows }: Pick<KeywordMatches, 'rows'>, weight = 1): RankedLeg {
+  return { rows, weight, evidence: (score) => score }
 }
 
 /**
- * The vector leg. A row says as much as its cosine stands out: in standard deviations above the mean of all, against the highest that so
- * many chance values would come to, √(2 ln n). A model that does not understand the texts gives cosines like chance, and stays quiet.
+ * The vector leg, in the same nats: how surprising the row's cosine is among those of all passages. What is not relevant has scores with
+ * an exponential upper tail (Manmatha, Rath and Feng 2001), for which `-ln P(more than z standard deviations above the mean)` is `√2 z`.
+ * Among `n` values nothing rarer than 1 in `n + 1` can be seen, so the best row says `ln(n + 1)` at most, and the others in proportion.
+ * A model that does not understand the texts gives cosines that hardly differ, and has little to say.
  */
-export function vectorLeg({ rows, mean, deviation, scanned }: VectorMatches): RankedLeg {
-  if (!(deviation > 1e-6)) return { rows, weight: vectorWeight }
-  const chance = noiseMargin * Math.sqrt(2 * Math.log(Math.max(scanned, 2)))
-  // Of few values none can be far from their mean.
-  const reachable = (0.8 * (scanned - 1)) / Math.sqrt(scanned)
-  const full = Math.min(chance, reachable)
-  const evidence = (score: number): number => Math.min(1, Math.max(0, (score - mean) / deviation / full)) ** 2
-  return { rows, weight: vectorWeight, evidence }
+export function vectorLeg({ rows, mean, deviation, scanned }: VectorMatches, weight = 1): RankedLeg {
+  const flat = !(deviation > 1e-6)
+  const surprise = (score: number): number => (Math.SQRT2 * Math.max(0, score - mean)) / deviation
+  const scale = flat ? 1 : Math.min(1, Math.log(scanned + 1) / Math.max(surprise(rows[0]?.score ?? 0), 1e-6))
+  // Nothing tells the rows apart: less than one nat for each, in their order.
+  return { rows, weight, evidence: (score) => (flat ? 0.5 : scale * surprise(score)) }
 }

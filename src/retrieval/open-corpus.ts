@@ -12,6 +12,7 @@ import type {
   StoredDocument,
 } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
+import type { Reranker } from '../protocol/model.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
 import { createLimiter } from '../runtime/limiter.js'
 import { type CommitDocument, type CommittedDocument, createCommits } from './commit-documents.js'
@@ -25,7 +26,8 @@ import type { SegmentData } from './keyword/segment.js'
 import { loadVectors, loadWords } from './load-index.js'
 import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
-import { checkSearch, searchCorpus } from './search-corpus.js'
+import { checkSearch } from './search/check-search.js'
+import { searchCorpus } from './search-corpus.js'
 import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
 import {
   bytesOf,
@@ -210,7 +212,7 @@ export class OpenCorpus {
     })
   }
 
-  async search(query: string, options: SearchOptions): Promise<Hit[]> {
+  async search(query: string | readonly string[], options: SearchOptions, reranker?: Reranker): Promise<Hit[]> {
     const search = checkSearch(query, options)
     throwIfAborted(options.signal)
     await this.#refresh()
@@ -219,6 +221,7 @@ export class OpenCorpus {
       return await searchCorpus(search, {
         index: this.#index,
         embedder: this.#embedder,
+        reranker,
         signal: options.signal,
         onWarning,
       })

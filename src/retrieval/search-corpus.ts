@@ -1,75 +1,116 @@
-import type { Hit, Metadata, SearchMode, SearchOptions } from '../protocol/corpus.js'
+import type { Hit } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
+import type { Reranker } from '../protocol/model.js'
 import { abortable, throwIfAborted } from '../runtime/abort.js'
 import { isServed, writtenIn } from '../text/script.js'
-import type { CorpusIndex, DocumentFilter, Passage } from './corpus-index.js'
+import type { CorpusIndex, DocumentFilter } from './corpus-index.js'
 import { filterByMetadata } from './corpus-index.js'
-import { checkMetadata } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
-import { fuseRankings, keywordLeg, type RankedLeg, vectorLeg } from './fuse.js'
+import { fuseRankings, keywordLeg, vectorLeg } from './fuse.js'
+import type { KeywordMatches } from './keyword/text-index.js'
+import type { CheckedSearch } from './search/check-search.js'
+import { createDuplicateFilter } from './search/near-duplicates.js'
 import type { DocumentEntry } from './storage/corpus-layout.js'
-
-export interface CheckedSearch {
-  readonly query: string
-  readonly topK: number
-  readonly mode: SearchMode
-  readonly where: Metadata | undefined
-}
-
-const modes: readonly SearchMode[] = ['hybrid', 'keyword', 'vector']
-const maxTopK = 1000
-
-/** @throws AlcoveError `invalid-argument` that names the option */
-export function checkSearch(query: string, options: SearchOptions): CheckedSearch {
-  const { topK = 10, mode = 'hybrid', where } = options
-  if (typeof query !== 'string') {
-    throw new AlcoveError('invalid-argument', `query: expected a text, got ${query === null ? 'null' : typeof query}`)
-  }
-  if (!(Number.isInteger(topK) && topK >= 1 && topK <= maxTopK)) {
-    throw new AlcoveError('invalid-argument', `topK: expected a whole number from 1 to ${maxTopK}, got ${topK}`)
-  }
-  if (!modes.includes(mode)) {
-    throw new AlcoveError('invalid-argument', `mode: expected 'hybrid', 'keyword' or 'vector', got '${mode}'`)
-  }
-  if (where !== undefined) checkMetadata(where, 'where')
-  return { query, topK, mode, where }
-}
+import type { VectorMatches } from './vector/vector-index.js'
 
 export interface SearchContext {
   readonly index: CorpusIndex
   readonly embedder: TextEmbedder | undefined
+  /** Reads the best hits again. @default none */
+  readonly reranker?: Reranker | undefined
   readonly signal?: AbortSignal | undefined
   /** Told why a leg of a hybrid search failed while the other one answered. */
   readonly onWarning: (error: AlcoveError) => void
 }
 
+/** Rows of a ranking that are looked at beyond those wanted: some repeat others, and the legs differ. */
+const minDepth = 50
+
 /**
- * Both legs at once, each deeper than `topK`, fused, and cut out of the documents. Passages with the same text come once. A hybrid search
- * leaves the vector leg out where it has nothing to say: when the embedding model does not serve what the query is written in, or none of
- * the documents; documents that it does not serve do not take part in that leg.
+ * Each query in both legs at once, deeper than `topK`, fused, and cut out of the documents. Passages that say the same come once. A hybrid
+ * search leaves the vector leg out where it has nothing to say: when the embedding model does not serve what the query is written in, or
+ * none of the documents; documents that it does not serve do not take part in that leg.
  */
 export async function searchCorpus(search: CheckedSearch, context: SearchContext): Promise<Hit[]> {
-  const { query, topK, mode, where } = search
-  throwIfAborted(context.signal)
-  if (query.trim() === '') return []
-  const depth = Math.max(50, topK * 3)
+  const { queries, topK, diversity } = search
+  const { reranker, signal, onWarning } = context
+  throwIfAborted(signal)
+  if (queries[0]?.trim() === '') return []
+  const rankings = await Promise.all(queries.map((query) => rankPassages(query, search, context)))
+  throwIfAborted(signal)
+  const isChosenFrom = reranker !== undefined || diversity > 0
+  const wanted = isChosenFrom ? Math.max(minDepth, topK) : topK
+  const hits = await collectHits(joinRankings(rankings, context.index), wanted, context.index)
+  if (!isChosenFrom) return hits
+  const { rerankRows } = await import('./search/rerank.js')
+  const ordered = reranker ? await rerankRows(queries[0] ?? '', hits, topK, { reranker, signal, onWarning }) : hits
+  const { diversify } = await import('./search/diversify.js')
+  return diversify(ordered, topK, diversity)
+}
+
+/** A passage in the ranking of a query. */
+interface RankedPassage {
+  readonly id: number
+  readonly score: number
+  readonly ranks: Hit['ranks']
+}
+
+/** The ranking of one query: both legs at once. One that fails leaves the other, behind a warning. */
+async function rankPassages(query: string, search: CheckedSearch, context: SearchContext): Promise<RankedPassage[]> {
+  const { topK, mode, where, weights } = search
+  const { index, onWarning } = context
+  const depth = Math.max(minDepth, topK * 3)
   const filter = filterByMetadata(where)
-  const hasKeywords = mode !== 'vector'
-  const hasVectors = mode === 'vector' || (mode === 'hybrid' && canUseVectors(query, context))
+  const isHybrid = mode === 'hybrid'
+  const hasKeywords = isHybrid ? weights.keyword > 0 : mode === 'keyword'
+  const hasVectors = isHybrid ? weights.vector > 0 && canUseVectors(query, context) : mode === 'vector'
   const [keyword, vector] = await Promise.allSettled([
     hasKeywords ? runKeywords(query, depth, filter, context) : undefined,
-    hasVectors ? runVectors(search, depth, filter, context) : undefined,
+    hasVectors ? runVectors(query, depth, filter, search, context) : undefined,
   ])
   throwIfAborted(context.signal)
   const failures = [keyword, vector].filter((leg) => leg.status === 'rejected')
-  const asked = Number(hasKeywords) + Number(hasVectors)
   if (failures[0] !== undefined) {
     const error = toAlcoveError(failures[0].reason, 'output-invalid', 'the search failed')
-    if (failures.length === asked) throw error
-    context.onWarning(error)
+    if (failures.length === Number(hasKeywords) + Number(hasVectors)) throw error
+    onWarning(error)
   }
-  const legs = [keyword, vector].map((leg) => (leg.status === 'fulfilled' ? leg.value : undefined) ?? { rows: [] })
-  return await collectHits(legs, topK, mode, context.index)
+  const legs = [
+    keywordLeg((keyword.status === 'fulfilled' && keyword.value) || { rows: [] }, weights.keyword),
+    vectorLeg((vector.status === 'fulfilled' && vector.value) || noMatches, weights.vector),
+  ]
+  // A leg that was asked for alone gives its own scores.
+  if (!isHybrid)
+    return legs.flatMap(({ rows }) => rows.map(({ id, score }, at) => ({ id, score, ranks: { [mode]: at + 1 } })))
+  return fuseRankings(legs, (a, b) => index.compareChunks(a, b)).map(
+    ({ id, score, ranks: [inKeywords, inVectors] }) => ({
+      id,
+      score,
+      ranks: {
+        ...(inKeywords !== undefined && { keyword: inKeywords }),
+        ...(inVectors !== undefined && { vector: inVectors }),
+      },
+    }),
+  )
+}
+
+const noMatches: VectorMatches = { rows: [], mean: 0, deviation: 0, scanned: 0 }
+
+/** The rankings of several queries as one, by plain reciprocal rank fusion; that of one query as it is. */
+function joinRankings(rankings: readonly (readonly RankedPassage[])[], index: CorpusIndex): readonly RankedPassage[] {
+  if (rankings.length < 2) return rankings[0] ?? []
+  const ranks = new Map<number, Hit['ranks']>()
+  for (const row of rankings.flat()) ranks.set(row.id, bestRanks(ranks.get(row.id), row.ranks))
+  const legs = rankings.map((rows) => ({ rows }))
+  const fused = fuseRankings(legs, (a, b) => index.compareChunks(a, b))
+  return fused.map(({ id, score }) => ({ id, score, ranks: ranks.get(id) ?? {} }))
+}
+
+function bestRanks(known: Hit['ranks'] = {}, ranks: Hit['ranks']): Hit['ranks'] {
+  const least = (first?: number, second?: number) =>
+    Math.min(first ?? Number.POSITIVE_INFINITY, second ?? Number.POSITIVE_INFINITY)
+  const [keyword, vector] = [least(known.keyword, ranks.keyword), least(known.vector, ranks.vector)]
+  return { ...(Number.isFinite(keyword) && { keyword }), ...(Number.isFinite(vector) && { vector }) }
 }
 
 function canUseVectors(query: string, { embedder, index }: SearchContext): boolean {
@@ -83,16 +124,17 @@ async function runKeywords(
   depth: number,
   filter: DocumentFilter | undefined,
   { index }: SearchContext,
-): Promise<RankedLeg> {
-  return keywordLeg(index.searchText(query, depth, filter))
+): Promise<Pick<KeywordMatches, 'rows'>> {
+  return index.searchText(query, depth, filter)
 }
 
 async function runVectors(
-  { query, mode }: CheckedSearch,
+  query: string,
   depth: number,
   filter: DocumentFilter | undefined,
+  { mode }: CheckedSearch,
   { embedder, index, signal }: SearchContext,
-): Promise<RankedLeg> {
+): Promise<VectorMatches | undefined> {
   if (embedder === undefined) {
     throw new AlcoveError('model-not-found', 'a vector search needs an embedding model, and there is none', {
       hint: "Search with mode 'hybrid' or 'keyword', or configure an embedder and let it load.",
@@ -103,37 +145,23 @@ async function runVectors(
   const isUnderstood = (entry: DocumentEntry): boolean =>
     isServed(entry.writtenIn, languages) && (filter === undefined || filter(entry))
   // Asked for alone, the leg answers for all documents, well or badly.
-  const matches = index.searchVectors(vector, depth, mode === 'vector' ? filter : isUnderstood)
-  if (matches === undefined) return { rows: [] }
-  return mode === 'vector' ? { rows: matches.rows } : vectorLeg(matches)
+  return index.searchVectors(vector, depth, mode === 'vector' ? filter : isUnderstood)
 }
 
-async function collectHits(
-  legs: readonly RankedLeg[],
-  topK: number,
-  mode: SearchMode,
-  index: CorpusIndex,
-): Promise<Hit[]> {
+async function collectHits(rows: readonly RankedPassage[], topK: number, index: CorpusIndex): Promise<Hit[]> {
   const hits: Hit[] = []
-  const seen = new Set<string>()
-  const fused = fuseRankings(legs, (a, b) => index.compareChunks(a, b))
-  let passages: ReadonlyMap<number, Passage> = new Map()
-  for (const [at, { id, score, ranks }] of fused.entries()) {
-    // A few more than are wanted, as some have the same text; then the next ones.
-    if (at % (topK * 2) === 0) passages = await index.readPassages(fused.slice(at, at + topK * 2).map((row) => row.id))
-    const passage = passages.get(id)
-    if (passage === undefined || seen.has(passage.text)) continue
-    seen.add(passage.text)
-    const [keyword, vector] = ranks
-    hits.push({
-      ...passage,
-      score:
-        mode === 'hybrid'
-          ? score
-          : (legs[mode === 'keyword' ? 0 : 1]?.rows[(keyword ?? vector ?? 1) - 1]?.score ?? score),
-      ranks: { ...(keyword !== undefined && { keyword }), ...(vector !== undefined && { vector }) },
-    })
-    if (hits.length === topK) break
+  const duplicates = createDuplicateFilter()
+  // A few more than are wanted, as some have the same text; then the next ones.
+  const batch = topK * 2
+  for (let start = 0; start < rows.length; start += batch) {
+    const looked = rows.slice(start, start + batch)
+    const passages = await index.readPassages(looked.map(({ id }) => id))
+    for (const { id, score, ranks } of looked) {
+      const passage = passages.get(id)
+      if (passage === undefined || duplicates.isRepeated(passage.text)) continue
+      hits.push({ ...passage, score, ranks })
+      if (hits.length === topK) return hits
+    }
   }
   return hits
 }

@@ -1,4 +1,10 @@
-import { type EmbeddingEngine, type ModelInspection, type ModelSpec, parseModelId } from '../engines/engine.js'
+import {
+  type EmbeddingEngine,
+  type ModelInspection,
+  type ModelSpec,
+  parseModelId,
+  type RerankEngine,
+} from '../engines/engine.js'
 import type {
   AddOptions,
   AddProgress,
@@ -9,7 +15,7 @@ import type {
   SearchOptions,
 } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
-import type { EmbeddingModel } from '../protocol/model.js'
+import type { EmbeddingModel, Reranker } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
 import { toErrorInfo } from '../rpc/error-wire.js'
 import { servePort, serveRequest } from '../rpc/port-stream.js'
@@ -39,7 +45,13 @@ export interface RetrievalSettings {
 export interface CorpusCalls {
   open: (name: string, options: CorpusOpening) => Promise<void>
   update: (name: string, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
-  search: (name: string, query: string, options: Omit<SearchOptions, 'signal'>) => ReturnType<Corpus['search']>
+  /** @param reranker what `options.rerank` stands for, once the page has settled that it may be used */
+  search: (
+    name: string,
+    query: string | readonly string[],
+    options: Omit<SearchOptions, 'signal'>,
+    reranker?: ModelSpec,
+  ) => ReturnType<Corpus['search']>
   get: (name: string, id: string) => ReturnType<Corpus['get']>
   list: (name: string) => ReturnType<Corpus['list']>
   remove: (name: string, id: string) => ReturnType<Corpus['remove']>
@@ -103,6 +115,8 @@ export interface RetrievalParts {
   readonly parse: Parse
   /** How to come to the engine of each scheme: imported with its first use. */
   readonly engines: Readonly<Record<string, () => Promise<EmbeddingEngine>>>
+  /** The same for models that searches rerank with. @default none */
+  readonly rerankers?: Readonly<Record<string, () => Promise<RerankEngine>>> | undefined
 }
 
 /** Vectors in the cache: bounds for a cache that serves documents that come again, as corpora keep their own vectors. */
@@ -124,6 +138,8 @@ class ServedRetrieval implements RetrievalApi {
   #onWarning: (error: ErrorInfo) => void = () => {}
   /** Of the adds that are under way. */
   readonly #paces = new Map<string, PaceControl>()
+  /** One at a time: a search that names another one replaces it. */
+  #reranker: { readonly id: string; readonly model: Promise<Reranker> } | undefined
   /** The model that is configured, loaded or not. */
   #model: Promise<{ model: EmbeddingModel; key: string }> | undefined
 
@@ -218,7 +234,10 @@ class ServedRetrieval implements RetrievalApi {
         await (await this.#ready()).host.open(name, options)
       },
       update: async (name, id, changes) => (await corpus(name)).update(id, changes),
-      search: async (name, query, options) => (await corpus(name)).search(query, { ...options, signal }),
+      search: async (name, query, options, reranker) => {
+        if (reranker !== undefined) this.#useReranker(reranker)
+        return (await corpus(name)).search(query, { ...options, ...(reranker && { rerank: reranker.id }), signal })
+      },
       get: async (name, id) => (await corpus(name)).get(id),
       list: async (name) => (await corpus(name)).list(),
       remove: async (name, id) => (await corpus(name)).remove(id),
@@ -264,7 +283,26 @@ class ServedRetrieval implements RetrievalApi {
       check: (value) => (value as unknown) instanceof Float32Array,
     })
     const store = await this.#parts.openStore(`${storageName}-corpora`, warn)
-    return { host: createCorpusHost({ store, cache, parse: this.#parts.parse, onWarning: warn }), cache }
+    const openReranker = async (rerank: true | string): Promise<Reranker> => await this.#openReranker(rerank)
+    return { host: createCorpusHost({ store, cache, parse: this.#parts.parse, openReranker, onWarning: warn }), cache }
+  }
+
+  #useReranker(spec: ModelSpec): void {
+    if (this.#reranker?.id === spec.id) return
+    void this.#reranker?.model.then((model) => model.dispose()).catch(() => {})
+    const { scheme } = parseModelId(spec.id)
+    const { rerankers = {} } = this.#parts
+    const engine = Object.hasOwn(rerankers, scheme) ? rerankers[scheme] : undefined
+    const missing = new AlcoveError('model-not-found', `no engine for rerankers of the kind '${scheme}:'`)
+    const model = engine ? engine().then((found) => found.create(spec)) : Promise.reject(missing)
+    model.catch(() => {})
+    this.#reranker = { id: spec.id, model }
+  }
+
+  async #openReranker(rerank: true | string): Promise<Reranker> {
+    const known = this.#reranker
+    if (known !== undefined && known.id === rerank) return await known.model
+    throw new AlcoveError('model-not-found', `the model to rerank with, '${rerank}', was not settled by the page`)
   }
 
   #warn(error: AlcoveError): void {

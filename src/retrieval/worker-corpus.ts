@@ -1,7 +1,7 @@
 import { proxy, type Remote, transfer } from 'comlink'
 import type { ModelInspection, ModelSpec } from '../engines/engine.js'
 import type { AddOptions, AddProgress, AddResult, Corpus } from '../protocol/corpus.js'
-import { AlcoveError } from '../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel, LoadOptions } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
 import { fromErrorInfo } from '../rpc/error-wire.js'
@@ -22,6 +22,11 @@ export interface WorkerCorporaOptions {
    * threads. Without one everything is found by keyword.
    */
   readonly embedder?: ModelSpec | EmbeddingModel | undefined
+  /**
+   * What a search's `rerank` stands for, once it is settled that it may be used (and fetched). What it throws becomes a warning.
+   * @default none: such a search goes on without
+   */
+  readonly settleReranker?: ((rerank: true | string, signal?: AbortSignal) => Promise<ModelSpec>) | undefined
   /** Told what went wrong without stopping anything, such as storage that cannot be used. */
   readonly onWarning?: ((error: AlcoveError) => void) | undefined
 }
@@ -114,7 +119,11 @@ class RetrievalClient implements WorkerCorpora {
           return this.#add(name, input, report, { signal, pace, vectors: options.vectors })
         }, options),
       update: (id, changes) => this.#call('update', [name, id, changes]),
-      search: async (query, { signal, ...search } = {}) => this.#call('search', [name, query, search], { signal }),
+      search: async (query, { signal, ...search } = {}) => {
+        const reranker = search.rerank ? await this.#settle(search.rerank, signal) : undefined
+        const given = reranker ? ([name, query, search, reranker] as const) : ([name, query, search] as const)
+        return this.#call('search', [...given], { signal })
+      },
       get: (id) => this.#call('get', [name, id]),
       list: () => this.#call('list', [name]),
       remove: (id) => this.#call('remove', [name, id]),
@@ -122,6 +131,18 @@ class RetrievalClient implements WorkerCorpora {
       clear: () => this.#call('clear', [name]),
       export: () => this.#call('export', [name]),
       import: (file) => this.#call('import', [name, file]),
+    }
+  }
+
+  async #settle(rerank: true | string, signal: AbortSignal | undefined): Promise<ModelSpec | undefined> {
+    const { settleReranker, onWarning } = this.#options
+    try {
+      return await settleReranker?.(rerank, signal)
+    } catch (error) {
+      const cause = toAlcoveError(error, 'model-not-found')
+      if (cause.code === 'aborted') throw cause
+      onWarning?.(cause)
+      return undefined
     }
   }
 

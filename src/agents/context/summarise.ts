@@ -90,7 +90,8 @@ async function writeWithin(
   return undefined
 }
 
-async function readAnswer(
+/** The text of one model call outside the run's steps, without reasoning; its usage counts. */
+export async function readAnswer(
   { meter }: Pick<Job, 'meter'>,
   model: ChatModel,
   request: ModelRequest,

@@ -18,6 +18,8 @@ export interface ScoredSentence {
   readonly header: Span | undefined
   /** The same, with the sentences and headings around it. */
   readonly support: number
+  /** The same, with its whole passage. */
+  readonly passageSupport: number
   readonly score: number
 }
 
@@ -107,6 +109,7 @@ export function scoreSentences(question: string, hits: readonly Hit[]): ScoredSe
   })
   const kind = answerKind(question)
   const askedText = question.toLowerCase()
+  const passages = new Map(hits.map((hit) => [hit, matchesOf(hit, sentences, found, asked)]))
   const scored = sentences.map((sentence, index): ScoredSentence => {
     const own = found[index] ?? []
     const coverage = weighted(own, weights) / total
@@ -129,9 +132,21 @@ export function scoreSentences(question: string, hits: readonly Hit[]): ScoredSe
       WEIGHTS.length * Math.max(0, Math.log2((sentence.terms.length + 1) / 24))
     const support = weighted(merge([own, around, heading], asked.length), weights) / total
     const { hit, rank, place, span, text, header } = sentence
-    return { hit, rank, place, span, text, header, coverage, support, score }
+    const passageSupport = weighted(passages.get(hit) ?? [], weights) / total
+    return { hit, rank, place, span, text, header, coverage, support, passageSupport, score }
   })
   return scored.sort((first, second) => second.score - first.score)
+}
+
+/** What a passage, with its title and headings, has of the question's words. */
+function matchesOf(
+  hit: Hit,
+  sentences: readonly Prepared[],
+  found: readonly (readonly number[])[],
+  asked: readonly string[],
+): number[] {
+  const own = found.filter((_, index) => sentences[index]?.hit === hit)
+  return merge([...own, headingMatches(hit, asked)], asked.length)
 }
 
 function prepare(hit: Hit, rank: number): Prepared[] {

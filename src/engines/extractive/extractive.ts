@@ -24,6 +24,11 @@ export interface Quote {
 /** Below this share of the question's content, found in the sentence with what is around it, nothing is said to answer. */
 const MIN_SUPPORT = 0.3
 const MIN_COVERAGE = 0.15
+/**
+ * The same for its whole passage: one that is about something near, but not about this, lacks the words that the question turns on.
+ * Calibrated on the first half of XQuAD-en so that at most 2 % of the right quotes are lost there (docs/decisions/2026-11-22-fusion.md).
+ */
+const MIN_PASSAGE_SUPPORT = 0.4
 /** Further sentences are quoted when they score nearly as well as the best. */
 const NEARLY_AS_GOOD = 0.8
 const MAX_QUOTES = 3
@@ -64,8 +69,10 @@ export function answerFromPassages(question: string, hits: readonly Hit[]): Extr
 function selectQuotes(sentences: readonly ScoredSentence[]): Quote[] {
   const usable = sentences.filter(({ support, coverage }) => support >= MIN_SUPPORT && coverage >= MIN_COVERAGE)
   const best = usable[0]
-  if (best === undefined) return []
-  const chosen = usable.filter(({ score }) => score >= best.score * NEARLY_AS_GOOD).slice(0, MAX_QUOTES)
+  if (best === undefined || best.passageSupport < MIN_PASSAGE_SUPPORT) return []
+  const chosen = usable
+    .filter((one) => one.score >= best.score * NEARLY_AS_GOOD && one.passageSupport >= MIN_PASSAGE_SUPPORT)
+    .slice(0, MAX_QUOTES)
   const quotes = chosen.flatMap((sentence) => [
     ...(sentence.header ? [{ hit: sentence.hit, span: sentence.header }] : []),
     withNeighbour(sentence, sentences),

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { answerFromPassages, extractiveModel, windowAround } from '../../../src/engines/extractive/extractive.js'
 import type { Hit } from '../../../src/protocol/corpus.js'
+import { createTextIndex } from '../../../src/retrieval/keyword/text-index.js'
 import { contentTerms, isChinese, stem } from '../../../src/text/terms.js'
 
 function passage(id: string, text: string, start = 0, headings: string[] = []): Hit {
@@ -126,8 +127,11 @@ describe.skipIf(!judged)('judged questions (needs ALCOVE_DATA_DIR)', () => {
     const rows = (file: string) => readFileSync(join(directory, file), 'utf8').trim().split('\n')
     const docs = rows('docs.jsonl').map((row) => JSON.parse(row) as { _id: string; title: string; text: string })
     const right = new Map(rows('qrels.tsv').map((row) => row.split('\t') as [string, string]))
+    const index = createTextIndex()
+    index.add(docs.map(({ text, title }, id) => ({ id, text, title, headings: [] })))
     let asked = 0
     let answered = 0
+    let refused = 0
     for (const [at, row] of rows('queries.jsonl').entries()) {
       if (at % 5 !== 0) continue
       const query = JSON.parse(row) as { _id: string; text: string; answers: { text: string; start: number }[] }
@@ -146,8 +150,17 @@ describe.skipIf(!judged)('judged questions (needs ALCOVE_DATA_DIR)', () => {
         ),
       )
       if (has) answered++
+      // A near miss: the best other paragraphs by its words.
+      const others = index.search(query.text, 6).rows.filter(({ id }) => id !== place)
+      const missed = answerFromPassages(
+        query.text,
+        others.slice(0, 5).map(({ id }) => passage(docs[id]?._id ?? '', docs[id]?.text ?? '')),
+      )
+      if (missed.citations.length === 0) refused++
     }
     expect(asked).toBeGreaterThan(200)
     expect(answered / asked).toBeGreaterThan(0.75)
+    // 0.44 where a passage need not have what the question turns on.
+    expect(refused / asked).toBeGreaterThan(0.6)
   })
 })

@@ -32,28 +32,35 @@ describe('fuseRankings', () => {
 })
 
 describe('evidence', () => {
-  test('a keyword row says what it covers of the query, half of the ideal being all', () => {
-    const leg = keywordLeg({ rows: rows(1, 2), bestPossible: 80 })
-    expect(leg.evidence?.(10)).toBeCloseTo(0.25)
-    expect(leg.evidence?.(5)).toBeCloseTo(0.125)
-    expect(keywordLeg({ rows: rows(1), bestPossible: 12 }).evidence?.(10)).toBe(1)
-    expect(keywordLeg({ rows: [], bestPossible: 0 }).rows).toEqual([])
+  test('a keyword row says as many nats as its BM25 score', () => {
+    const leg = keywordLeg({ rows: rows(1, 2) }, 2)
+    expect(leg).toMatchObject({ rows: rows(1, 2), weight: 2 })
+    expect(leg.evidence?.(8.5)).toBe(8.5)
   })
 
-  test('a vector row says how far it stands above chance', () => {
-    const leg = vectorLeg({ rows: rows(1), mean: 0.2, deviation: 0.05, scanned: 1000 })
-    expect(leg.evidence?.(0.9)).toBe(1)
+  test('a vector row says how surprising its cosine is: √2 nats a standard deviation above the mean, nothing below', () => {
+    const leg = vectorLeg({ rows: [{ id: 1, score: 0.4 }], mean: 0.2, deviation: 0.05, scanned: 10_000 })
+    expect(leg.evidence?.(0.4)).toBeCloseTo(4 * Math.SQRT2)
     expect(leg.evidence?.(0.2)).toBe(0)
     expect(leg.evidence?.(-1)).toBe(0)
-    const [near, far] = [leg.evidence?.(0.3) ?? 0, leg.evidence?.(0.4) ?? 0]
-    expect(near).toBeLessThan(0.2)
-    expect(far).toBeGreaterThan(near)
   })
 
-  test('of a few vectors the one that stands out says all', () => {
-    const leg = vectorLeg({ rows: rows(1, 2), mean: 0.5, deviation: 0.4, scanned: 2 })
-    expect(leg.evidence?.(0.9)).toBe(1)
-    expect(vectorLeg({ rows: rows(1), mean: 0.5, deviation: 0, scanned: 1 }).evidence).toBeUndefined()
+  test('of few vectors the best one says no more than that it is the best of so many', () => {
+    const found = [0.9, 0.5].map((score, id) => ({ id, score }))
+    const leg = vectorLeg({ rows: found, mean: 0.1, deviation: 0.1, scanned: 22 })
+    expect(leg.evidence?.(0.9)).toBeCloseTo(Math.log(23))
+    expect(leg.evidence?.(0.5)).toBeCloseTo(Math.log(23) / 2)
+  })
+
+  test('vectors that are all alike keep their order, and say next to nothing', () => {
+    const leg = vectorLeg({ rows: rows(1), mean: 0.5, deviation: 0, scanned: 1 })
+    expect(leg.evidence?.(0.5)).toBe(0.5)
+  })
+
+  test('a passage that means the same goes before one that shares only common words', () => {
+    const keyword = keywordLeg({ rows: [{ id: 1, score: 0.9 }] })
+    const vector = vectorLeg({ rows: [{ id: 2, score: 0.7 }], mean: 0.1, deviation: 0.1, scanned: 1000 })
+    expect(fuseRankings([keyword, vector], byId).map(({ id }) => id)).toEqual([2, 1])
   })
 
   test('vectors that tell nothing apart do not turn a clear keyword ranking', () => {
@@ -62,7 +69,6 @@ describe('evidence', () => {
         { id: 1, score: 9 },
         { id: 2, score: 4 },
       ],
-      bestPossible: 16,
     })
     const noise = Array.from({ length: 50 }, (_, index) => ({ id: index + 2, score: 0.5 - index * 0.0001 }))
     const vector = vectorLeg({ rows: noise, mean: 0.45, deviation: 0.02, scanned: 2000 })

@@ -275,8 +275,6 @@ describe('a crash', () => {
       expect(await reopened.stats()).toMatchObject({ documents: ids.length })
       if (writes <= at) break
       crashes++
-      // Every step of the first documents, then every third.
-      if (at > 12) at += 2
     }
     expect(crashes).toBeGreaterThan(20)
   }, 60_000)

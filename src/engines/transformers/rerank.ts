@@ -1,0 +1,164 @@
+import type { Tensor } from '@huggingface/transformers'
+import type { LoadOptions, Reranker } from '../../protocol/model.js'
+import type { StatusPart } from '../../protocol/stream-part.js'
+import { throwIfAborted } from '../../runtime/abort.js'
+import { createLimiter } from '../../runtime/limiter.js'
+import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
+import type { ModelSpec, RerankEngine } from '../engine.js'
+import { isFileBroken, translateEngineError } from '../engine-errors.js'
+import { createLoadMeter } from '../weights/load-meter.js'
+import { createWeightLoader } from '../weights/weights.js'
+import { findBuild } from './build.js'
+import { nextMacrotask } from './macrotask.js'
+import {
+  chooseDevice,
+  type LoadedModel,
+  loadLibrary,
+  loadThroughLibrary,
+  loadTokenizer,
+  readJson,
+  type Tokenizer,
+  throwFailure,
+} from './runtime.js'
+
+/** Pairs in one run of the engine, which blocks its thread. */
+const BATCH_SIZE = 4
+const DEFAULT_MAX_TOKENS = 512
+
+interface Loaded {
+  readonly model: LoadedModel
+  readonly tokenizer: Tokenizer
+  readonly maxTokens: number
+}
+
+/**
+ * Cross-encoders of transformers.js (ONNX, `AutoModelForSequenceClassification` with one label, or with the last of several for
+ * "relevant"): on WebAssembly, or on WebGPU where the spec says so. For use in a worker.
+ */
+export const transformersRerank: RerankEngine = { create: (spec) => new TransformersReranker(spec) }
+
+class TransformersReranker implements Reranker {
+  readonly id: string
+  readonly languages: readonly string[] | undefined
+  readonly #spec: ModelSpec
+  readonly #limiter = createLimiter(1)
+  #loaded: Loaded | undefined
+  #loading: SharedTask<Loaded, StatusPart> | undefined
+
+  constructor(spec: ModelSpec) {
+    this.id = spec.id
+    this.languages = spec.languages
+    this.#spec = spec
+  }
+
+  async load(options: LoadOptions = {}): Promise<void> {
+    await this.#ensureLoaded(options)
+  }
+
+  async score(
+    query: string,
+    texts: readonly string[],
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<number[]> {
+    const loaded = await this.#ensureLoaded({ signal })
+    const scores: number[] = []
+    for (let at = 0; at < texts.length; at += BATCH_SIZE) {
+      const batch = texts.slice(at, at + BATCH_SIZE)
+      scores.push(...(await this.#limiter.run(() => this.#scoreBatch(loaded, query, batch), { signal })))
+      await nextMacrotask()
+      throwIfAborted(signal)
+    }
+    return scores
+  }
+
+  async dispose(): Promise<void> {
+    await this.#limiter.run(async () => {
+      const loaded = this.#loaded
+      this.#loaded = undefined
+      await loaded?.model.dispose()
+    })
+  }
+
+  async #scoreBatch(loaded: Loaded, query: string, batch: readonly string[]): Promise<number[]> {
+    try {
+      return await runPairs(loaded, query, batch)
+    } catch (error) {
+      throw translateEngineError(error, 'model-load-failed', `'${this.id}' failed`)
+    }
+  }
+
+  async #ensureLoaded(options: LoadOptions): Promise<Loaded> {
+    if (this.#loaded) return this.#loaded
+    this.#loading ??= this.#startLoading()
+    return this.#loading.join(options)
+  }
+
+  #startLoading(): SharedTask<Loaded, StatusPart> {
+    const forget = () => {
+      if (this.#loading === task) this.#loading = undefined
+    }
+    const task = createSharedTask<Loaded, StatusPart>(async ({ signal, report }) => {
+      try {
+        const loaded = await openReranker(this.#spec, signal, report)
+        // A model that gives no scores, an embedding model for one, is found out here.
+        await runPairs(loaded, 'a', ['b'])
+        this.#loaded = loaded
+        return loaded
+      } catch (error) {
+        const failure = translateEngineError(error, 'model-load-failed', `loading '${this.id}' failed`)
+        if (isFileBroken(failure)) await createWeightLoader(this.#spec).remove()
+        throw failure
+      } finally {
+        forget()
+      }
+    }, forget)
+    return task
+  }
+}
+
+async function openReranker(
+  spec: ModelSpec,
+  signal: AbortSignal,
+  report: (status: StatusPart) => void,
+): Promise<Loaded> {
+  const loader = createWeightLoader(spec)
+  const { device, shaderF16 } = await chooseDevice(spec, 'wasm')
+  const config = await readJson(loader, 'config.json', signal)
+  const build = await findBuild({ spec, kind: 'embedding', loader, config, device, shaderF16, signal })
+  const meter = createLoadMeter(spec.id, report, { expectedBytes: build.bytes })
+  const library = await loadLibrary(device)
+  const tokenizer = await loadTokenizer(library, { loader, signal, meter })
+  const model = await loadThroughLibrary(
+    async (folder) => {
+      const dtype = build.dtype as 'q8'
+      const opened = await library.AutoModelForSequenceClassification.from_pretrained(folder, { device, dtype })
+      for (const session of Object.values(opened.sessions)) throwFailure(session)
+      if (signal.aborted) await opened.dispose()
+      return opened as LoadedModel
+    },
+    { loader, signal, meter },
+  )
+  const limits = [spec.maxTokens, tokenizer.model_max_length, Number(config.max_position_embeddings)]
+  const known = limits.filter((limit) => limit !== undefined && limit > 0 && limit < 1e6) as number[]
+  return { model, tokenizer, maxTokens: Math.min(...known, DEFAULT_MAX_TOKENS) }
+}
+
+async function runPairs(
+  { model, tokenizer, maxTokens }: Loaded,
+  query: string,
+  texts: readonly string[],
+): Promise<number[]> {
+  const inputs = tokenizer(
+    texts.map(() => query),
+    { text_pair: [...texts], padding: true, truncation: true, max_length: maxTokens },
+  )
+  const outputs = (await model.forward(inputs)) as Record<string, Tensor | undefined>
+  throwFailure(outputs)
+  const { logits } = outputs
+  const labels = logits?.dims.at(-1) ?? 0
+  if (logits?.dims.length !== 2 || labels < 1) {
+    throw new Error(`the model gives no scores for pairs of texts, only ${Object.keys(outputs).join(', ')}`)
+  }
+  const values = logits.to('float32').data as Float32Array
+  return texts.map((_, row) => values[row * labels + labels - 1] as number)
+}
