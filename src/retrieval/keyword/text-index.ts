@@ -13,7 +13,7 @@ import {
   SegmentBuilder,
   type SegmentData,
 } from './segment.js'
-import { liveFrequency, spacelessFrom, spellingsOf } from './spellings.js'
+import { liveFrequency, spellingsOf } from './spellings.js'
 import { createTokenize, lastWordOf, type Tokenize } from './tokenize.js'
 
 /** A passage as it is searched. */
