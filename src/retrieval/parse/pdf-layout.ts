@@ -124,13 +124,15 @@ function rowsWithCrossing(segments: readonly Segment[], x: number): { row: Segme
     row,
     isAcross: isOfTable[index] === true || row.some((segment) => crosses(segment, x)),
   }))
-  // One or two lines between such rows are of the same wide block: a listing, a table.
+  const em = median(segments.map(({ size }) => size))
+  // One or two lines between such rows are of the same wide block: a listing, a table. So is its title.
   return rows.map(({ row, isAcross }, index) => {
+    const isTitle = row.length === 1 && (row[0]?.size ?? 0) > em * 1.1 && (rows[index + 1]?.isAcross ?? false)
     const above = rows[index - 1]?.isAcross ?? false
     const below = (rows[index + 1]?.isAcross ?? false) || (rows[index + 2]?.isAcross ?? false)
     const aboveNext = above || (rows[index - 2]?.isAcross ?? false)
     const between = (above && below) || (aboveNext && (rows[index + 1]?.isAcross ?? false))
-    return { row, isAcross: isAcross || (between && row.length > 1) }
+    return { row, isAcross: isAcross || isTitle || (between && row.length > 1) }
   })
 }
 
