@@ -1,4 +1,5 @@
 import { toApiError } from './errors.js'
+import { refuse } from './messages.js'
 import type { ChatCompletionParams, ChunkStream, EmbeddingParams } from './types.js'
 
 /** What the requests are answered by. */
@@ -37,15 +38,21 @@ async function answer(endpoints: Endpoints, request: Request): Promise<Response>
     return Response.json({ object: 'list', data })
   }
   if (/^POST .*\/chat\/completions$/.test(route)) {
-    const result = await endpoints.createChat(await request.json(), { signal })
+    const result = await endpoints.createChat(await readBody(request), { signal })
     return 'controller' in result ? streamEvents(result as ChunkStream) : Response.json(result)
   }
   if (/^POST .*\/embeddings$/.test(route)) {
-    return Response.json(await endpoints.createEmbeddings(await request.json(), { signal }))
+    return Response.json(await endpoints.createEmbeddings(await readBody(request), { signal }))
   }
   const message = `${route} is not served on a device: there are chat/completions, embeddings and models.`
   const error = { message, type: 'invalid_request_error', code: 'not-found', param: null }
   return Response.json({ error }, { status: 404, headers: HEADERS })
+}
+
+async function readBody<Params extends object>(request: Request): Promise<Params> {
+  const body: unknown = await request.json().catch(() => undefined)
+  if (typeof body === 'object' && body !== null) return body as Params
+  return refuse('body', 'expected a JSON object')
 }
 
 /** Chunks as server-sent events. An error is an event too, since the status is out by then. */
