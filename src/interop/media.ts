@@ -12,6 +12,21 @@ export function readMedia(given: {
   return { type: mediaKind(mediaType), data, mediaType }
 }
 
+/**
+ * A medium at an address. A data url is read here, since a page's policy may let nobody fetch it.
+ *
+ * @param mediaType what it is, where that is known
+ * @throws AlcoveError `invalid-argument` for a data url that is broken
+ */
+export function readMediaUrl(url: string, mediaType: string): MediaPart {
+  const [, meta, data] = /^data:([^,]*),(.*)$/is.exec(url) ?? []
+  if (meta === undefined || data === undefined) return { type: mediaKind(mediaType), data: url, mediaType }
+  const [own = '', ...flags] = meta.split(';')
+  const type = own === '' ? mediaType : own
+  if (flags.includes('base64')) return readMedia({ base64: data, mediaType: type })
+  return readMedia({ bytes: new TextEncoder().encode(decodeText(data)), mediaType: type })
+}
+
 export function mediaKind(mediaType: string): MediaPart['type'] {
   if (mediaType.startsWith('image/')) return 'image'
   return mediaType.startsWith('audio/') ? 'audio' : 'file'
@@ -22,6 +37,14 @@ function readBase64(base64: string): Uint8Array {
     return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
   } catch (cause) {
     throw new AlcoveError('invalid-argument', 'expected base64, got other text', { cause })
+  }
+}
+
+function decodeText(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch (cause) {
+    throw new AlcoveError('invalid-argument', 'expected percent-encoded text in a data url', { cause })
   }
 }
 

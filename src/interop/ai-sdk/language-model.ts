@@ -45,7 +45,7 @@ export function createLanguageModel(client: InteropClient, options: LanguageMode
     provider: 'alcove',
     modelId: model ?? 'auto',
     // Pictures at an address are fetched by the engine that can see them.
-    supportedUrls: { 'image/*': [/^https?:\/\/.*$/, /^data:.*$/] },
+    supportedUrls: { 'image/*': [/^https?:\/\/.*$/] },
     doGenerate: async (call) => await collect(iterate(open(call, false)), call, model ?? 'auto'),
     async doStream(call) {
       const parts = iterate(open(call, true))

@@ -1,7 +1,7 @@
 import { AlcoveError } from '../../protocol/error.js'
 import type { MediaPart, Message, MessagePart } from '../../protocol/message.js'
 import type { JsonSchema, Sampling, ToolChoice, ToolDescription } from '../../protocol/model.js'
-import { mediaKind, readMedia } from '../media.js'
+import { readMedia, readMediaUrl } from '../media.js'
 import type { FileData, LanguageModelCallOptions, PromptMessage, PromptPart, Warning } from './types.js'
 
 /** The conversation of a prompt. */
@@ -36,7 +36,7 @@ function readPart(part: PromptPart): MessagePart[] {
 
 function readFile({ type, data, url, text }: FileData, mediaType: string): MessagePart {
   if (type === 'text') return { type: 'text', text: text ?? '' }
-  if (url !== undefined) return { type: mediaKind(mediaType), data: url.href, mediaType }
+  if (url !== undefined) return readMediaUrl(url.href, mediaType)
   if (typeof data === 'string') return readMedia({ base64: data, mediaType })
   if (data !== undefined) return readMedia({ bytes: data, mediaType })
   throw new AlcoveError('invalid-argument', `prompt: expected a file with data, url or text, got '${type}'`)

@@ -1,5 +1,5 @@
 import type { Message, MessagePart } from '../../protocol/message.js'
-import { mediaKind } from '../media.js'
+import { readMediaUrl } from '../media.js'
 import type { UiMessage, UiPart } from './ui-types.js'
 
 /** A page's messages as a conversation: each step of an answer with its calls, and then their results. */
@@ -59,7 +59,7 @@ function readResult({ state, output, errorText, approval }: UiPart): { output: u
 function readPart({ type, text = '', url, mediaType = '' }: UiPart): MessagePart[] {
   if (type === 'text') return text === '' ? [] : [{ type, text }]
   if (type === 'reasoning') return [{ type, text }]
-  return type === 'file' && url !== undefined ? [{ type: mediaKind(mediaType), data: url, mediaType }] : []
+  return type === 'file' && url !== undefined ? [readMediaUrl(url, mediaType)] : []
 }
 
 function shorten(content: readonly MessagePart[]): Message['content'] {

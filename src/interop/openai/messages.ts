@@ -1,7 +1,7 @@
 import { AlcoveError } from '../../protocol/error.js'
-import type { MediaPart, Message, MessagePart } from '../../protocol/message.js'
+import type { Message, MessagePart } from '../../protocol/message.js'
 import type { JsonSchema, Sampling, ToolChoice, ToolDescription } from '../../protocol/model.js'
-import { readMedia } from '../media.js'
+import { readMedia, readMediaUrl } from '../media.js'
 import type { ChatCompletionParams, ContentPartParam, MessageParam } from './types.js'
 
 /** @throws AlcoveError `invalid-argument` for what no model of ours can do, with the parameter's name in `details` */
@@ -96,18 +96,12 @@ function readContent(content: MessageParam['content'], where: string): Message['
 
 function readPart(part: ContentPartParam, where: string): MessagePart {
   if (part.type === 'text' && part.text !== undefined) return { type: 'text', text: part.text }
-  if (part.type === 'image_url' && part.image_url) return readImage(part.image_url.url)
+  if (part.type === 'image_url' && part.image_url) return readMediaUrl(part.image_url.url, 'image/*')
   if (part.type === 'input_audio' && part.input_audio) {
     const { data, format } = part.input_audio
     return readMedia({ base64: data, mediaType: format === 'mp3' ? 'audio/mpeg' : `audio/${format}` })
   }
   return refuse(where, `expected text, image_url or input_audio, got '${part.type}'`)
-}
-
-function readImage(url: string): MediaPart {
-  const [, mediaType, base64] = /^data:([^;,]+);base64,(.*)$/s.exec(url) ?? []
-  if (mediaType !== undefined && base64 !== undefined) return readMedia({ base64, mediaType })
-  return { type: 'image', data: url, mediaType: 'image/*' }
 }
 
 export function readTools({ tools = [] }: ChatCompletionParams): ToolDescription[] {

@@ -198,6 +198,7 @@ describe('chat.completions.create', () => {
       { type: 'text', text: 'What is this?' },
       { type: 'image_url', image_url: { url: 'data:image/png;base64,AQID' } },
       { type: 'image_url', image_url: { url: 'https://example.org/cat.jpg' } },
+      { type: 'image_url', image_url: { url: 'data:image/svg+xml,%3Csvg/%3E' } },
     ]
     await createOpenAI(client).chat.completions.create({ model: 'auto', messages: [{ role: 'user', content }] })
     const parts = model.requests[0]?.messages[0]?.content
@@ -205,6 +206,7 @@ describe('chat.completions.create', () => {
       { type: 'text' },
       { type: 'image', mediaType: 'image/png' },
       { type: 'image', data: 'https://example.org/cat.jpg' },
+      { type: 'image', mediaType: 'image/svg+xml', data: expect.any(Blob) },
     ])
     const [, picture] = parts as unknown as { data: Blob }[]
     expect([...new Uint8Array((await picture?.data.arrayBuffer()) ?? new ArrayBuffer(0))]).toEqual([1, 2, 3])
@@ -214,6 +216,7 @@ describe('chat.completions.create', () => {
     ['n', { n: 2 }],
     ['logprobs', { logprobs: true }],
     ['audio', { audio: { voice: 'x', format: 'wav' } }],
+    ['messages[0].content[0]', { messages: [{ role: 'user', content: [{ type: 'file', file: {} }] }] }],
     ['tools[0]', { tools: [{ type: 'custom' }] }],
     ['tool_choice', { tool_choice: 'sometimes' }],
     ['messages[0].role', { messages: [{ role: 'function', content: 'x' }] }],
