@@ -29,6 +29,8 @@ export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
    * asked once more where its answer does not fit. @default text
    */
   readonly schema?: Schema
+  /** How often an answer that does not fit the schema is asked for again. @default 1 */
+  readonly repairs?: number | undefined
   /** Limits of this run, beside the agent's. */
   readonly limits?: RunLimits | undefined
 }
@@ -95,7 +97,7 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
   const toolCache = new Map<string, Promise<Outcome>>()
 
   function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
-    const { signal, cache, schema, limits } = runOptions
+    const { signal, cache, schema, repairs, limits } = runOptions
     let runner: ToolRunner | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -115,7 +117,8 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       runner = opened
     }
     const ownOptions = limits ? { ...options, limits: { ...options.limits, ...limits } } : options
-    const shared = { options: ownOptions, tools, schema, cache, record, meter, clock, createId, toolCache, onRunner }
+    const own = { options: ownOptions, tools, record, meter, clock, createId, toolCache, onRunner }
+    const shared = { ...own, schema, repairs, cache }
     return startRun(record, (control) => runLoop({ ...given, ...shared, control }), signal)
   }
 
