@@ -64,7 +64,13 @@ const keepPackageWorkers = {
 /** The page's entries. */
 const page = {
   ...common,
-  input: { index: 'src/index.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
+  input: {
+    index: 'src/index.ts',
+    testing: 'src/testing.ts',
+    'testing-contracts': 'src/testing-contracts.ts',
+    mcp: 'src/mcp.ts',
+    webmcp: 'src/webmcp.ts',
+  },
   plugins: [keepPackageWorkers],
   output: { ...output, minify: true, dir: 'dist' },
 }

@@ -30,7 +30,7 @@ test('the build is there', () => {
   expect(existsSync(types), 'run `npm run build` first').toBe(true)
 })
 
-test.each(['index.d.ts', 'testing.d.ts', 'testing-contracts.d.ts'])(
+test.each(['index.d.ts', 'testing.d.ts', 'testing-contracts.d.ts', 'mcp.d.ts', 'webmcp.d.ts'])(
   '%s needs no package that a consumer does not get',
   (entry) => {
     expect(packagesOf(entry).filter((name) => !(name in dependencies))).toEqual([])

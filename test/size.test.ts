@@ -51,8 +51,14 @@ describe('what a page pays', () => {
     expect(staticImports(readBuilt('alcove.iife.js'))).toEqual([])
   })
 
+  test('the MCP client is at most 13000 bytes with its static imports, what the main entry shares counted too', () => {
+    expect(gzipBytes(closure('mcp.js')), closure('mcp.js').join(', ')).toBeLessThanOrEqual(13_000)
+    expect(gzipBytes(closure('webmcp.js'))).toBeLessThanOrEqual(6_000)
+    expect(gzipBytes(closure('mcp.js'))).toBeGreaterThan(3_000)
+  })
+
   test('the entries import nothing but their own files', () => {
-    for (const entry of ['index.js', 'testing.js', 'testing-contracts.js']) {
+    for (const entry of ['index.js', 'testing.js', 'testing-contracts.js', 'mcp.js', 'webmcp.js']) {
       const specifiers = closure(entry).flatMap((file) => staticImports(readBuilt(file)))
       expect(
         specifiers.filter((specifier) => !specifier.startsWith('.')),
