@@ -12,6 +12,7 @@ export type {
 } from './tools/mcp/options.js'
 export type { McpProgress } from './tools/mcp/peer.js'
 export type { ApproveCall } from './tools/mcp/run-offered.js'
-export { type McpService, type ServeMcpOptions, serveMcp } from './tools/mcp/serve.js'
+export type { McpService, ServeMcpOptions } from './tools/mcp/serve.js'
 export type { McpAnnotations } from './tools/mcp/server-tool.js'
 export type { McpAnswers, McpServerInfo } from './tools/mcp/session.js'
+export { serveMcp } from './tools/mcp/start-serving.js'

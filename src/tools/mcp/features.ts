@@ -1,6 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import type { Message } from '../../protocol/message.js'
-import { type McpBlock, readMessages, readResource } from './content.js'
+import type { McpBlock } from './content.js'
 import type { ManagedServer } from './managed-server.js'
 import { type Fields, fieldsOf, textOf } from './wire.js'
 import { plainWords } from './words.js'
@@ -103,6 +103,7 @@ export function createFeatures(servers: readonly ManagedServer[]): { resources: 
     async read(uri, { server: name, signal } = {}) {
       const server = find('resources', uri, name)
       const { contents } = await server.request('resources/read', { uri }, { signal })
+      const { readResource } = await import('./content.js')
       const list = Array.isArray(contents) ? contents.slice(0, 200) : []
       return list.map((content) => readResource(fieldsOf(content), server.name))
     },
@@ -113,6 +114,7 @@ export function createFeatures(servers: readonly ManagedServer[]): { resources: 
     async get(id, values = {}, { server: name, signal } = {}) {
       const server = find('prompts', id, name)
       const result = await server.request('prompts/get', { name: id, arguments: values }, { signal })
+      const { readMessages } = await import('./content.js')
       return {
         description: plainWords(result.description, 1_000),
         messages: readMessages(result.messages, server.name),

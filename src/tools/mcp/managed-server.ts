@@ -2,13 +2,11 @@ import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.
 import { abortable } from '../../runtime/abort.js'
 import type { Clock } from '../../runtime/clock.js'
 import { createBackoff } from '../../runtime/retry.js'
-import { HttpTransport } from './http-transport.js'
 import type { McpOptions, McpServerOptions, McpServerState, McpServerStatus } from './options.js'
 import type { RequestOptions } from './peer.js'
-import { PortTransport } from './port-transport.js'
+import { isOldServer } from './rpc-error.js'
 import { readServerTool, type ServerTool } from './server-tool.js'
 import { isStatelessServer, McpSession } from './session.js'
-import { isOldServer, SseTransport } from './sse-transport.js'
 import type { Transport } from './transport.js'
 import type { Fields } from './wire.js'
 import { plainWords } from './words.js'
@@ -146,19 +144,28 @@ export class ManagedServer {
   /** The transport that the server speaks: with a handshake, without one, or the old one. */
   async #open(): Promise<McpSession> {
     const { port, transport = 'auto' } = this.#options.server
-    if (port) return await this.#handshake(new PortTransport(port, this.name))
+    if (port) {
+      const { PortTransport } = await import('./port-transport.js')
+      return await this.#handshake(new PortTransport(port, this.name))
+    }
     const http = this.#http()
-    if (transport === 'sse') return await this.#handshake(new SseTransport(http))
+    if (transport === 'sse') return await this.#openOld()
+    const { HttpTransport } = await import('./http-transport.js')
     try {
       return await this.#handshake(new HttpTransport(http))
     } catch (error) {
       if (isStatelessServer(error)) return await this.#handshake(new HttpTransport(http), 'stateless')
       if (transport !== 'auto' || !isOldServer(error)) throw error
       // A server that is not there either way is told of by its first answer.
-      return await this.#handshake(new SseTransport(http)).catch((other) => {
+      return await this.#openOld().catch((other) => {
         throw isAlcoveError(other, 'permission-denied') ? other : error
       })
     }
+  }
+
+  async #openOld(): Promise<McpSession> {
+    const { SseTransport } = await import('./sse-transport.js')
+    return await this.#handshake(new SseTransport(this.#http()))
   }
 
   #http() {

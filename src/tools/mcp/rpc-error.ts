@@ -1,4 +1,4 @@
-import { AlcoveError, type AlcoveErrorCode } from '../../protocol/error.js'
+import { AlcoveError, type AlcoveErrorCode, isAlcoveError } from '../../protocol/error.js'
 import { RPC, type RpcFailure } from './wire.js'
 import { plainWords } from './words.js'
 
@@ -59,4 +59,12 @@ export function tooLarge(server: string, maxBytes: number): AlcoveError {
     hint: 'Ask for less, or raise maxMessageBytes for a server that you trust.',
     details: { server, maxBytes },
   })
+}
+
+/** Whether an error of the first request says that the server may be an old one. */
+export function isOldServer(error: unknown): boolean {
+  if (!isAlcoveError(error, 'http-status')) return false
+  const { status, failure } = error.details as { status?: number; failure?: { code?: number } }
+  const isModern = failure?.code !== undefined && failure.code <= -32020 && failure.code >= -32099
+  return !isModern && (status === 400 || status === 404 || status === 405)
 }

@@ -28,12 +28,8 @@ export interface McpService {
   close(): Promise<void>
 }
 
-/**
- * Offers tools to an MCP client on the other side of a port: the host page, a frame or a worker. Whoever holds the port may call them.
- *
- * @throws AlcoveError `invalid-argument` without a port
- */
-export async function serveMcp(options: ServeMcpOptions): Promise<McpService> {
+/** See `serveMcp`, which loads this. */
+export async function serveTools(options: ServeMcpOptions): Promise<McpService> {
   const { port, name = 'page', version = '1.0.0', instructions } = options
   let tools = new Map(options.tools.map((tool) => [tool.name, tool]))
 

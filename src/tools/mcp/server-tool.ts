@@ -1,6 +1,5 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type Tool, type ToolContext, tool } from '../tool.js'
-import { readErrorText, readOutput } from './content.js'
 import { hardenSchema } from './harden-schema.js'
 import type { RequestOptions } from './peer.js'
 import { type HeaderParam, paramHeaders, readHeaderParams } from './stateless.js'
@@ -97,6 +96,7 @@ async function execute(
     onProgress: report,
     headers: paramHeaders(headers, input),
   })
+  const { readErrorText, readOutput } = await import('./content.js')
   if (result.isError === true) {
     throw new AlcoveError('tool-failed', readErrorText(result, server), { details: { server, tool: ownName } })
   }

@@ -1,4 +1,4 @@
-import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../../protocol/error.js'
 import { anySignal } from '../../runtime/abort.js'
 import { readEvents } from './event-stream.js'
 import { createHttpFetch, type HttpRequest, parseBody } from './http-fetch.js'
@@ -110,12 +110,4 @@ export class SseTransport implements Transport {
   async close(): Promise<void> {
     this.#closing.abort(new AlcoveError('closed', 'The connection was closed'))
   }
-}
-
-/** Whether an error of the first request says that the server may be an old one. */
-export function isOldServer(error: unknown): boolean {
-  if (!isAlcoveError(error, 'http-status')) return false
-  const { status, failure } = error.details as { status?: number; failure?: { code?: number } }
-  const isModern = failure?.code !== undefined && failure.code <= -32020 && failure.code >= -32099
-  return !isModern && (status === 400 || status === 404 || status === 405)
 }
