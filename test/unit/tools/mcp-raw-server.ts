@@ -23,10 +23,12 @@ export interface RawCall {
 export type RawBehaviour = (call: RawCall) => unknown
 
 /** The handshake and one tool named `tool`; what a test gives answers instead of these. */
-export async function startRaw(behave: Partial<Record<string, RawBehaviour>>) {
+export async function startRaw(behave: Partial<Record<string, RawBehaviour>>, headers: Record<string, string> = {}) {
   const messages: RawMessage[] = []
   const requests: { readonly method: string; readonly headers: IncomingMessage['headers'] }[] = []
   const http = createServer(async (request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (request.method === 'OPTIONS') return void response.writeHead(204).end()
     requests.push({ method: request.method ?? '', headers: request.headers })
     if (request.method !== 'POST') return void response.writeHead(405).end()
     const pieces: Buffer[] = []
