@@ -53,11 +53,19 @@ export function createHttpFetch(options: HttpFetchOptions): (request: HttpReques
   const { name, authorize, credentials = 'omit' } = options
   let granted: HeaderFields = {}
   let asking: Promise<HeaderFields | undefined> | undefined
+  let secrets: readonly string[] = []
 
   async function send({ url = options.url, ...request }: HttpRequest): Promise<Response> {
     const call = options.fetch ?? globalThis.fetch
     const own = typeof options.headers === 'function' ? await options.headers() : options.headers
-    const init: RequestInit = { method: request.method, redirect: 'manual', credentials, cache: 'no-store' }
+    secrets = Object.values({ ...own, ...granted })
+    const init: RequestInit = {
+      method: request.method,
+      redirect: 'manual',
+      credentials,
+      cache: 'no-store',
+      referrerPolicy: 'no-referrer',
+    }
     if (request.body !== undefined) init.body = request.body
     if (request.signal) init.signal = request.signal
     if (request.keepalive) init.keepalive = true
@@ -94,7 +102,7 @@ export function createHttpFetch(options: HttpFetchOptions): (request: HttpReques
       }
     }
     if (response.ok) return response
-    throw await statusError(response, options)
+    throw await statusError(response, options, secrets)
   }
 }
 
@@ -118,7 +126,11 @@ function signInError(server: string, challenge: McpChallenge, wasTried: boolean)
   })
 }
 
-async function statusError(response: Response, { name, url, wallTime }: HttpFetchOptions): Promise<AlcoveError> {
+async function statusError(
+  response: Response,
+  { name, url, wallTime }: HttpFetchOptions,
+  secrets: readonly string[],
+): Promise<AlcoveError> {
   const { status, type, headers } = response
   if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
     void response.body?.cancel().catch(() => {})
@@ -129,7 +141,7 @@ async function statusError(response: Response, { name, url, wallTime }: HttpFetc
       details: { server: name, status },
     })
   }
-  const text = await readBody(response, 20_000, name).catch(() => '')
+  const text = withoutSecrets(await readBody(response, 20_000, name).catch(() => ''), secrets)
   const failure = readBodyFailure(text)
   const words = plainWords(failure?.message ?? (/^\s*</.test(text) ? '' : text), 300)
   return new AlcoveError('http-status', `${placeOf(url)} answered ${status}${words && `: ${words}`}`, {
@@ -138,6 +150,13 @@ async function statusError(response: Response, { name, url, wallTime }: HttpFetc
     details: { server: name, status, retryAfterMs: retryAfterMs(headers, wallTime()), ...(failure && { failure }) },
   })
 }
+
+/** A server may say again what it was sent. Shorter values are no secrets, and would blank out ordinary words. */
+const withoutSecrets = (text: string, secrets: readonly string[]): string =>
+  secrets
+    .flatMap((secret) => [secret, ...secret.split(' ')])
+    .filter((secret) => secret.length >= 8)
+    .reduce((left, secret) => left.replaceAll(secret, '[redacted]'), text)
 
 function readBodyFailure(text: string): RpcFailure | undefined {
   try {

@@ -266,6 +266,18 @@ describe('a server that asks for a sign-in', () => {
     expect(server.requests.at(-1)?.headers.authorization).toBe('Bearer good')
   })
 
+  test('that repeats a key in its words does not get it into an error', async () => {
+    const server = await start({
+      initialize: ({ request, response }) =>
+        response.writeHead(500).end(`bad key ${request.headers.authorization?.slice(7)}`),
+    })
+    const error = await connect({ url: server.url, headers: { authorization: 'Bearer very-secret-key' } }).catch(
+      (thrown) => thrown,
+    )
+    expect(error).toMatchObject({ code: 'http-status', message: expect.stringContaining('bad key [redacted]') })
+    expect(JSON.stringify([error.message, error.hint, error.details])).not.toContain('very-secret')
+  })
+
   test('does not ask for ever', async () => {
     const server = await start({ initialize: guarded })
     const authorize = vi.fn(() => ({ authorization: 'Bearer bad' }))
