@@ -70,6 +70,8 @@ const page = {
     'testing-contracts': 'src/testing-contracts.ts',
     openai: 'src/openai.ts',
     'ai-sdk': 'src/ai-sdk.ts',
+    mcp: 'src/mcp.ts',
+    webmcp: 'src/webmcp.ts',
   },
   plugins: [keepPackageWorkers],
   output: { ...output, minify: true, dir: 'dist' },
