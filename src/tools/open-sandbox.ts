@@ -5,12 +5,10 @@ import { abortError, onAbort } from '../runtime/abort.js'
 const OPEN_MS = 5000
 
 export interface SandboxOptions {
-  /** The worker's script, as text. */
+  /** The worker's script, as text: a classic one. */
   readonly code: string
   /** What the worker is sent first. */
   readonly call: unknown
-  /** Whether the script is a module. @default false */
-  readonly isModule?: boolean | undefined
   /** Whether the script may compile WebAssembly. The page's own policy must allow it too. @default false */
   readonly needsWasm?: boolean | undefined
   /** Address of the frame's script. @default `workers/sandbox.js` beside this script */
@@ -35,7 +33,7 @@ export interface Sandbox {
  */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   if (typeof document === 'undefined') throw sandboxRefused('expected a page with a document, got none', 'document')
-  const { code, call, isModule = false, needsWasm = false, signal } = options
+  const { code, call, needsWasm = false, signal } = options
   const frameUrl = options.frameUrl ?? new URL('./workers/sandbox.js', import.meta.url).href
   const frame = createFrame(new URL(frameUrl, document.baseURI).href, needsWasm)
   const { port1, port2 } = new MessageChannel()
@@ -53,7 +51,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       const onReady = ({ source, data }: MessageEvent) => {
         if (source !== frame.contentWindow || source === null || data !== 'alcove-sandbox-ready') return
         // An opaque origin cannot be named; the window is the frame's own.
-        frame.contentWindow?.postMessage({ code, call, isModule }, '*', [port2])
+        frame.contentWindow?.postMessage({ code, call }, '*', [port2])
         resolve()
       }
       addEventListener('message', onReady)

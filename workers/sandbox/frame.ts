@@ -4,15 +4,13 @@
 interface Start {
   readonly code: string
   readonly call: unknown
-  readonly isModule: boolean
 }
 
 addEventListener('message', ({ data, source, ports: [port] }: MessageEvent<Start>) => {
   if (source !== parent || port === undefined) return
   let hasAnswered = false
   try {
-    const address = URL.createObjectURL(new Blob([data.code], { type: 'text/javascript' }))
-    const worker = new Worker(address, { type: data.isModule ? 'module' : 'classic' })
+    const worker = new Worker(URL.createObjectURL(new Blob([data.code], { type: 'text/javascript' })))
     worker.onmessage = (event) => {
       hasAnswered = true
       port.postMessage(event.data)

@@ -1,4 +1,4 @@
-// Runs code in Pyodide, inside a module worker of the sandbox's frame: see src/tools/builtin/python-session.ts. Python reaches the worker's own
+// Runs code in Pyodide, inside a worker of the sandbox's frame: see src/tools/builtin/python-session.ts. Python reaches the worker's own
 // globals through its module `js`; what keeps it in is the frame, not the language.
 
 import {
@@ -196,6 +196,8 @@ function boundMemory(memoryBytes: number): void {
 /** Called by the end of the worker's script, which the page puts together. */
 function startPython(load: LoadPyodide, createPyodideModule: unknown): void {
   const interpreter = new Interpreter()
+  // Pyodide throws what ends the interpreter (`sys.exit`) a second time, from its event loop.
+  addEventListener('unhandledrejection', (event) => event.preventDefault())
   addEventListener('message', ({ data }: MessageEvent<Start | RunCode | FileAnswer>) => {
     if (data.type === 'file') interpreter.answer(data)
     else if (data.type === 'run') interpreter.run(data).then((outcome) => postMessage(outcome))

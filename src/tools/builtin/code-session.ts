@@ -17,7 +17,6 @@ const FAILURE_CODES: readonly string[] = ['timeout', 'out-of-memory', 'tool-fail
 export interface CodeWorker {
   /** Its script, as text. */
   readonly code: string
-  readonly isModule: boolean
   /** What it is sent first. */
   readonly call: unknown
 }

@@ -28,7 +28,7 @@ export function createJavascriptSession(options: JavascriptSessionOptions): Code
       fetchFile(script, signal, MAX_FILE_BYTES),
       fetchFile(binary, signal, MAX_FILE_BYTES),
     ])
-    return { code: new TextDecoder().decode(code), isModule: false, call: { type: 'start', wasm, memoryBytes } }
+    return { code: new TextDecoder().decode(code), call: { type: 'start', wasm, memoryBytes } }
   }
   const frameUrl = workersUrl === undefined ? undefined : fileUrl(workersUrl, 'sandbox.js')
   return new CodeSession({ ...limits, load, frameUrl })

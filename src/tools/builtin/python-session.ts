@@ -5,6 +5,9 @@ import { fetchFile, fileUrl } from './sandbox-files.js'
 /** Largest file of Pyodide or of a package. */
 const MAX_FILE_BYTES = 64_000_000
 
+/** What the script believes to be its own address. */
+const NO_ADDRESS = 'https://pyodide.invalid/pyodide.asm.mjs'
+
 const CORE_FILES = ['pyodide.asm.wasm', 'python_stdlib.zip', 'pyodide-lock.json'] as const
 
 export interface PythonSessionOptions {
@@ -37,7 +40,7 @@ export function createPythonSession(options: PythonSessionOptions): CodeSession 
     const files = Object.fromEntries(CORE_FILES.map((name, at) => [name, data[at]]))
     wheels = fileNames(data[2])
     const code = joinModules(toText(start), toText(module), toText(library))
-    return { code, isModule: true, call: { type: 'start', files, packages, memoryBytes } }
+    return { code, call: { type: 'start', files, packages, memoryBytes } }
   }
 
   /** Gives packages that Pyodide's own list names: no other address can be asked for. */
@@ -73,17 +76,20 @@ function fileNames(lock: ArrayBuffer | undefined): Set<string> {
 }
 
 /**
- * One module of Pyodide's two: an opaque origin can import none by its address. Both say what they are called in their last words.
+ * One classic script of Pyodide's two modules: in a frame of opaque origin nothing can be imported by its address, and Chromium starts no module
+ * worker from a Blob there. Both modules say in their last words what they are called.
  *
  * @throws AlcoveError `version-unsupported` where they do not
  */
 export function joinModules(starter: string, module: string, library: string): string {
-  const create = /\bexport default (\w+);?\s*$/.exec(module)?.[1]
-  const load = /\bexport\s*\{[^}]*?\b([\w$]+) as loadPyodide\b/.exec(library)?.[1]
-  if (create === undefined || load === undefined) {
+  const create = /\bexport default ([\w$]+);?\s*$/.exec(module)
+  const load = /\bexport\s*\{[^{}]*?\b([\w$]+) as loadPyodide\b[^{}]*\};?\s*(?:\/\/[^\n]*\s*)?$/.exec(library)
+  if (create === null || load === null) {
     throw new AlcoveError('version-unsupported', 'This version of Pyodide is built in a way that is not known', {
       hint: 'Serve version 314 of the npm package pyodide.',
     })
   }
-  return `${starter}\n${module}\n${library}\nglobalThis.alcoveStartPython(${load}, ${create})\n`
+  const asFunction = (text: string, { index, 1: name }: RegExpExecArray) =>
+    `(() => {${text.slice(0, index).replaceAll('import.meta.url', `'${NO_ADDRESS}'`)}\nreturn ${name}\n})()`
+  return `'use strict';${starter}\nalcoveStartPython(${asFunction(library, load)}, ${asFunction(module, create)})\n`
 }
