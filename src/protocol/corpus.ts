@@ -232,7 +232,7 @@ export interface Corpus {
   update(id: string, changes: DocumentChanges): Promise<boolean>
   /**
    * The best passages for a query, best first; for several queries that ask for the same thing (up to 16), those that they find together.
-   * Passages that say the same in the same words come once. Of a query longer than 32,768 characters the rest is not looked at.
+   * Passages that say the same in the same words come once. Of a query longer than 200,000 characters the rest is not looked at.
    */
   search(query: string | readonly string[], options?: SearchOptions): Promise<Hit[]>
   /** The stored document, or undefined when there is none of that id. */

@@ -48,7 +48,7 @@ export function fuseRankings(legs: readonly RankedLeg[], compare: (a: number, b:
  * score is about how surprising it would be, in nats, for a passage to have these words by chance (Robertson 2004). Rows with nothing but
  * common words have little to say and cannot outdo a passage that means the same in other words.
  */
-export function keywordLeg({ rows }: Pick<KeywordMatches, 'rows'>, weight = 1): RankedLeg {
+export function keywordLeg({ rows }: KeywordMatches, weight = 1): RankedLeg {
   return { rows, weight, evidence: (score) => score }
 }
 

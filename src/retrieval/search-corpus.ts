@@ -124,7 +124,7 @@ async function runKeywords(
   depth: number,
   filter: DocumentFilter | undefined,
   { index }: SearchContext,
-): Promise<Pick<KeywordMatches, 'rows'>> {
+): Promise<KeywordMatches> {
   return index.searchText(query, depth, filter)
 }
 

@@ -16,7 +16,7 @@ export interface Spellings {
 }
 
 /** First character of the scripts that are written without spaces (Thai); those before it are written with. */
-export const spacelessFrom = '\u0e00'
+const spacelessFrom = '\u0e00'
 /** Tokens that one word may stand for. */
 const maxExpansions = 16
 /** Tokens whose exact frequency is counted when the most frequent ones are wanted. */

@@ -13,7 +13,7 @@ import {
   SegmentBuilder,
   type SegmentData,
 } from './segment.js'
-import { liveFrequency, spacelessFrom, spellingsOf } from './spellings.js'
+import { liveFrequency, spellingsOf } from './spellings.js'
 import { createTokenize, lastWordOf, type Tokenize } from './tokenize.js'
 
 /** A passage as it is searched. */
@@ -30,8 +30,6 @@ export interface IndexedPassage {
 export interface KeywordMatches {
   /** The best rows by BM25 and by phrases, best first, all above 0; equal ones by id. */
   readonly rows: readonly ScoredId[]
-  /** What a passage would score that had all words of the query often: rows can be held against it. */
-  readonly bestPossible: number
 }
 
 /** Keyword search over passages. */
@@ -167,7 +165,7 @@ class SegmentedTextIndex implements TextIndex {
   search(query: string, limit: number, allow?: (id: number) => boolean): KeywordMatches {
     const read = query.slice(0, maxQueryLength)
     const tokens = this.#tokenize(read)
-    if (tokens.length === 0 || this.#size === 0) return { rows: [], bestPossible: 0 }
+    if (tokens.length === 0 || this.#size === 0) return { rows: [] }
     const segments = this.#prepare()
     const terms = this.#chooseTerms(tokens)
     const typed = lastWordOf(read)
@@ -185,8 +183,7 @@ class SegmentedTextIndex implements TextIndex {
       const score = scores[id] as number
       if (score > 0 && score >= heap.floor && (allow === undefined || allow(id))) heap.push(id, score)
     }
-    const rows = this.#addPhrases(segments, tokens, new Set(terms), heap.drain()).slice(0, limit)
-    return { rows, bestPossible: this.#scoreOfAll(terms) }
+    return { rows: this.#addPhrases(segments, tokens, new Set(terms), heap.drain()).slice(0, limit) }
   }
 
   #enter(id: number): void {
@@ -331,18 +328,6 @@ class SegmentedTextIndex implements TextIndex {
       return { id, score: segment === undefined ? score : score + phraseScore(segment, findPassage(segment, id)) }
     })
     return scored.sort((first, second) => second.score - first.score || first.id - second.id)
-  }
-
-  /** The score of a passage that has every token, often. */
-  #scoreOfAll(tokens: readonly string[]): number {
-    let sum = 0
-    for (const token of tokens) {
-      const frequency = this.#fieldFrequency(0, token)
-      const score = this.#inverseFrequency(0, frequency) * (k + 1)
-      // A pair that reaches over two words need not occur anywhere.
-      sum += frequency === 0 && token >= spacelessFrom ? score / 2 : score
-    }
-    return sum
   }
 }
 

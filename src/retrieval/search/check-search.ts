@@ -19,7 +19,7 @@ const modes: readonly SearchMode[] = ['hybrid', 'keyword', 'vector']
 const maxTopK = 1000
 const maxQueries = 16
 /** Longest part of a query that is looked at, in UTF-16 code units: ten times what an embedding model reads. */
-const maxQueryLength = 32_768
+const maxQueryLength = 200_000
 
 /** @throws AlcoveError `invalid-argument` that names the option */
 export function checkSearch(query: unknown, options: SearchOptions): CheckedSearch {
