@@ -71,7 +71,7 @@ export async function followRun(run: AgentRun<unknown>, outer: Outer, options: F
   if (finish === undefined) throw new AlcoveError('internal', `The run of '${name}' ended without a finish`)
   if (finish.error) throw memberError(finish.error)
   const messages = (await run.messages).map((message) => renamed(message, ids))
-  const object = finish.reason === 'paused' || !isAnswer ? undefined : await run.object.catch(() => undefined)
+  const object = finish.reason === 'paused' ? undefined : await run.object.catch(() => undefined)
   return { text, messages, citations, usage, finish, object, state: run.state }
 }
 

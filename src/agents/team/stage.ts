@@ -55,6 +55,10 @@ export interface Stage {
   runTogether(turns: readonly Turn[]): Promise<PromiseSettledResult<MemberResult>[]>
   /** Says something as the team itself. */
   say(text: string): void
+  /** The next thing that is said begins a paragraph, where something was said before. */
+  separate(): void
+  /** Works something out once: when the run is resumed, it is what it was. */
+  remember(name: string, compute: () => string | Promise<string>): Promise<string>
   /** Adds a message to what the run gives. */
   add(message: Message): void
   /** What a person says; the run pauses until that is given. */
@@ -91,6 +95,12 @@ export async function perform(
   }
 }
 
+const PARAGRAPH = '\n\n'
+
+function isAnswerText(part: StreamPart): part is Extract<StreamPart, { type: 'text-delta' }> {
+  return part.type === 'text-delta' && part.role !== 'draft' && !part.inner
+}
+
 /** A run of a member that has started. */
 interface Started {
   readonly key: string
@@ -112,6 +122,7 @@ class RunStage implements Stage {
   readonly #outer: Outer
   readonly #usedIds = new Set<string>()
   readonly #usages = new Map<string, Usage>()
+  #isSeparating = false
   #calls = 0
   #asking = 0
   #reply: string | undefined
@@ -155,10 +166,8 @@ class RunStage implements Stage {
     // What is told later runs on by itself until then; its unread deltas are merged.
     for (const { run } of started.slice(1)) void run?.finish
     const results: PromiseSettledResult<MemberResult>[] = []
-    let said = this.job.record.text.length
     for (const one of started) {
-      if (results.length > 0 && this.job.record.text.length > said) this.say('\n\n')
-      said = this.job.record.text.length
+      this.separate()
       results.push(
         await this.#follow(one).then(
           (value) => ({ status: 'fulfilled', value }) as const,
@@ -176,6 +185,19 @@ class RunStage implements Stage {
     record.partial += text
     meter.markToken()
     this.tell({ type: 'text-delta', text })
+  }
+
+  separate(): void {
+    this.#isSeparating = this.job.record.text !== ''
+  }
+
+  async remember(name: string, compute: () => string | Promise<string>): Promise<string> {
+    const key = this.#journal.keyOf(name)
+    const entry = this.#journal.get(key)
+    if (entry?.status === 'said') return entry.text
+    const text = await compute()
+    this.#journal.set(key, { status: 'said', text })
+    return text
   }
 
   add(message: Message): void {
@@ -242,18 +264,24 @@ class RunStage implements Stage {
   async #follow({ key, agent, isAnswer, done, run, before }: Started): Promise<MemberResult> {
     const { record } = this.job
     const { name } = agent
-    const textStart = isAnswer ? record.text.length : 0
     if (run === undefined) {
       if (done === undefined) throw new AlcoveError('internal', `'${name}' has no result`)
+      if (isAnswer && done.text !== '') this.#endParagraph(false)
       if (isAnswer) record.text += done.text
       if (isAnswer) record.citations.push(...done.citations)
       return this.#take(done, name, isAnswer)
     }
+    if (isAnswer && before !== '') this.#endParagraph(false)
+    const textStart = isAnswer ? record.text.length + (this.#isSeparating ? PARAGRAPH.length : 0) : 0
     if (isAnswer) record.text += before
+    const emit = (part: StreamPart) => {
+      if (isAnswer && isAnswerText(part)) this.#endParagraph(true)
+      this.#outer.emit(part)
+    }
     const onPart = (part: StreamPart) => this.#note(key, part, isAnswer)
     let result: MemberResult
     try {
-      result = await followRun(run, this.#outer, { name, isAnswer, textStart, onPart })
+      result = await followRun(run, { ...this.#outer, emit }, { name, isAnswer, textStart, onPart })
     } catch (error) {
       const { code, message, hint, retryable } = toAlcoveError(error, 'internal')
       this.#journal.set(key, { status: 'failed', error: { code, message, hint, retryable } })
@@ -292,13 +320,20 @@ class RunStage implements Stage {
     }
     if (!isAnswer) return
     if (part.type === 'text-delta' && part.role === 'draft') record.draft += part.text
-    else if (part.type === 'text-delta' && !part.inner) {
+    else if (isAnswerText(part)) {
       record.text += part.text
       record.partial += part.text
     } else if (part.type === 'citation') {
       const { type: _type, agentPath: _path, ...citation } = part
       record.citations.push(citation)
     }
+  }
+
+  #endParagraph(isTold: boolean): void {
+    if (!this.#isSeparating) return
+    this.#isSeparating = false
+    this.job.record.text += PARAGRAPH
+    if (isTold) this.job.control.emit({ type: 'text-delta', text: PARAGRAPH })
   }
 
   #checkTokens(): void {
