@@ -64,7 +64,7 @@ const keepPackageWorkers = {
 /** The page's entries. */
 const page = {
   ...common,
-  input: { index: 'src/index.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
+  input: { index: 'src/index.ts', agents: 'src/agents.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
   plugins: [keepPackageWorkers],
   output: { ...output, minify: true, dir: 'dist' },
 }

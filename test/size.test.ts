@@ -52,7 +52,7 @@ describe('what a page pays', () => {
   })
 
   test('the entries import nothing but their own files', () => {
-    for (const entry of ['index.js', 'testing.js', 'testing-contracts.js']) {
+    for (const entry of ['index.js', 'agents.js', 'testing.js', 'testing-contracts.js']) {
       const specifiers = closure(entry).flatMap((file) => staticImports(readBuilt(file)))
       expect(
         specifiers.filter((specifier) => !specifier.startsWith('.')),

@@ -212,7 +212,8 @@ export function agentTool(agent: Agent, options: AgentToolOptions = {}): Tool {
     timeoutMs: 600_000,
     ...options,
     input: { type: 'object', properties: { task: { type: 'string' } }, required: ['task'] },
-    execute: async (input, context) => (await import('./team/call-agent.js')).callAgent(agent, `${input.task}`, context),
+    execute: async (input, context) =>
+      (await import('./team/call-agent.js')).callAgent(agent, `${input.task}`, context),
   })
 }
 

@@ -153,6 +153,5 @@ type RunPart =
   | { readonly type: 'usage'; readonly usage: Usage }
   /** One agent gives the conversation to another; `why` is what it said about that. */
   | { readonly type: 'handoff'; readonly from: string; readonly to: string; readonly why?: string }
-
   | { readonly type: 'error'; readonly error: ErrorInfo }
   | { readonly type: 'finish'; readonly finish: Finish }

@@ -1,6 +1,6 @@
-import type { AgentInput } from '../options.js'
 import { repairJson } from '../../tools/json-repair.js'
 import { createAgent } from '../agent.js'
+import type { AgentInput } from '../options.js'
 import { comparable, type ModelOptions } from './members.js'
 import type { Stage } from './stage.js'
 

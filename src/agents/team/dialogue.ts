@@ -2,7 +2,7 @@ import { AlcoveError } from '../../protocol/error.js'
 import type { Message } from '../../protocol/message.js'
 import { type Agent, type AgentEnvironment, agentOf, createAgent, type Execute } from '../agent.js'
 import { isAgent, type ModelOptions, type TeamOptions } from './members.js'
-import { prompter, type Prompts } from './prompts.js'
+import { type Prompts, prompter } from './prompts.js'
 import { perform } from './stage.js'
 
 export interface DialogueOptions extends TeamOptions, Partial<ModelOptions> {

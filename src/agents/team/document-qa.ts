@@ -5,12 +5,20 @@ import { abortable } from '../../runtime/abort.js'
 import { createLimiter } from '../../runtime/limiter.js'
 import { createLru, type Lru } from '../../runtime/lru.js'
 import { canonicalJson, sha256Hex } from '../../text/hash.js'
-import { type Agent, type AgentEnvironment, agentOf, createAgent, type Execute, executeLoop, type RunJob } from '../agent.js'
+import {
+  type Agent,
+  type AgentEnvironment,
+  agentOf,
+  createAgent,
+  type Execute,
+  executeLoop,
+  type RunJob,
+} from '../agent.js'
 import type { AgentOptions, RetrievalOptions } from '../options.js'
-import { foundCorpus, readParts } from './document-parts.js'
 import { hitsOf, type Note, notesText, readNote } from './document-notes.js'
+import { foundCorpus, readParts } from './document-parts.js'
 import type { ModelOptions, TeamOptions } from './members.js'
-import { type Prompter, prompter, type Prompts } from './prompts.js'
+import { type Prompter, type Prompts, prompter } from './prompts.js'
 import { endsRun, perform, type Stage } from './stage.js'
 
 type QaPrompt = 'read' | 'readTask' | 'reduce' | 'nothingFound'
@@ -62,7 +70,7 @@ export function executeDocumentQa(options: DocumentQaOptions): Execute {
   return async (job) => {
     const model = await resolve(given, job)
     const isWeak = model.capabilities.trust === 'draft' || model.id === 'extractive'
-    if (isWeak && !job.resumed) return await executeLoop({ ...shared, model })(job)
+    if (isWeak) return await executeLoop({ ...shared, model })(job)
     return await perform('document-qa', job, (stage) => readAndAnswer(stage, { ...options, model }, cache))
   }
 }
@@ -92,7 +100,7 @@ async function readAndAnswer(stage: Stage, options: Resolved, cache: Lru<Note | 
     instructions,
     sampling,
     corpus: foundCorpus(corpus, hits),
-    retrieval: { ...retrieval, topK: hits.length },
+    retrieval: { topK: hits.length, passageTokens: retrieval?.passageTokens },
   })
   const text = notesText(notes, Math.floor(model.contextTokens / 8))
   const question = write('reduce', stage.language, { notes: text, question: stage.question })

@@ -2,7 +2,7 @@ import type { Citation, Span } from '../../protocol/corpus.js'
 import { AlcoveError } from '../../protocol/error.js'
 import type { Message, MessagePart } from '../../protocol/message.js'
 import type { Finish, StreamPart, Usage } from '../../protocol/stream-part.js'
-import type { ApprovalAnswer, AgentRun } from '../run.js'
+import type { AgentRun, ApprovalAnswer } from '../run.js'
 import type { RunState } from '../run-state.js'
 
 /** The run that a member works in. */
@@ -105,7 +105,11 @@ function placed(part: StreamPart, ids: (id: string) => string, isAnswer: boolean
     ...one,
     answerSpan: shift(one.answerSpan, textStart),
   })
-  return { ...part, claims: part.claims.map(shifted), ...(part.sentences && { sentences: part.sentences.map(shifted) }) }
+  return {
+    ...part,
+    claims: part.claims.map(shifted),
+    ...(part.sentences && { sentences: part.sentences.map(shifted) }),
+  }
 }
 
 function citationOf({ index, source, span, quote, verified, answerSpan }: Citation, textStart: number): Citation {

@@ -5,7 +5,7 @@ import { type Agent, type AgentEnvironment, createAgent } from '../agent.js'
 import type { AgentOptions } from '../options.js'
 import { createGroupChat, type GroupChatOptions } from './group-chat.js'
 import { comparable, line, type ModelOptions } from './members.js'
-import { prompter, type Prompts } from './prompts.js'
+import { type Prompts, prompter } from './prompts.js'
 
 export interface GroupChatCreatorOptions extends ModelOptions {
   /** @default 2 */
@@ -95,5 +95,8 @@ function checkPlan(object: unknown, least: number, most: number): GroupChatPlan 
     return [{ name: given, description, instructions }]
   })
   if (kept.length >= least) return { background, members: kept.slice(0, most) }
-  throw new AlcoveError('output-invalid', `groupChatCreator: expected ${least} members of different names, got ${kept.length}`)
+  throw new AlcoveError(
+    'output-invalid',
+    `groupChatCreator: expected ${least} members of different names, got ${kept.length}`,
+  )
 }

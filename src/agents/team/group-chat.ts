@@ -2,8 +2,9 @@ import { AlcoveError } from '../../protocol/error.js'
 import type { Message } from '../../protocol/message.js'
 import { type Agent, type AgentEnvironment, agentOf, type Execute } from '../agent.js'
 import { memberInput, mentionsIn } from './chat-messages.js'
+import type { MemberResult } from './follow.js'
 import { checkMembers, isAgent, type ModelOptions, type TeamOptions, textOf } from './members.js'
-import { prompter, type Prompts } from './prompts.js'
+import { type Prompts, prompter } from './prompts.js'
 import { createSelector } from './select-speakers.js'
 import { endsRun, perform, type Stage } from './stage.js'
 
@@ -155,10 +156,13 @@ class Chat {
     const results = await this.#stage.runTogether(turns)
     for (const [at, result] of results.entries()) {
       const name = agents[at]?.name ?? ''
+      // Its turn it was, whatever came of it.
+      this.#last = name
       if (result.status === 'rejected') this.#fail(result.reason)
-      else if (result.value.text.trim() !== '') {
+      else {
         this.#failures = 0
-        this.#hear({ role: 'assistant', name, content: result.value.text })
+        const content = saidIn(result.value, name)
+        if (content.trim() !== '') this.#hear({ role: 'assistant', name, content })
       }
     }
   }
@@ -180,4 +184,11 @@ class Chat {
       if (name !== speaker && !this.#mentioned.includes(name)) this.#mentioned.push(name)
     }
   }
+}
+
+/** What the others hear of a member's turn: of a team, each of those who spoke. */
+function saidIn({ text, messages }: MemberResult, name: string): string {
+  if (messages.every((message) => message.name === undefined || message.name === name)) return text
+  const said = messages.filter((message) => message.role !== 'tool' && textOf(message) !== '')
+  return said.map((message) => `${message.name ?? name}: ${textOf(message)}`).join('\n\n')
 }

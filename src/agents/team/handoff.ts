@@ -3,7 +3,7 @@ import type { Message } from '../../protocol/message.js'
 import { type Tool, tool } from '../../tools/tool.js'
 import { type Agent, type AgentEnvironment, agentOf, type Execute } from '../agent.js'
 import { checkMembers, comparable, describeMembers, type TeamOptions, textOf } from './members.js'
-import { prompter, type Prompts } from './prompts.js'
+import { type Prompts, prompter } from './prompts.js'
 import { perform } from './stage.js'
 
 export interface HandoffOptions extends TeamOptions {
@@ -44,12 +44,17 @@ export function executeHandoff(options: HandoffOptions): Execute {
       const messages = [...stage.conversation]
       let current = agents[0] as Agent
       for (let handoffs = 0; ; handoffs++) {
-        const others = agents.filter(({ name }) => name !== current.name && (to?.[current.name]?.includes(name) ?? true))
+        const others = agents.filter(
+          ({ name }) => name !== current.name && (to?.[current.name]?.includes(name) ?? true),
+        )
         const system = write('handoff', stage.language, { members: describeMembers(others) })
         const result = await stage.run(current, others.length > 0 ? withSystem(system, messages) : messages, {
           isAnswer: true,
           schema: job.schema,
-          extra: others.length > 0 ? { tools: [handoffTool(others)], stopWhen: (state) => !!handoffIn(state.messages) } : undefined,
+          extra:
+            others.length > 0
+              ? { tools: [handoffTool(others)], stopWhen: (state) => !!handoffIn(state.messages) }
+              : undefined,
         })
         const handoff = handoffIn(result.messages)
         const next = others.find(({ name }) => handoff !== undefined && comparable(name) === comparable(handoff.to))

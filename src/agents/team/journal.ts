@@ -93,6 +93,16 @@ export class Journal {
   }
 }
 
+/** Number of steps in a paused run that are told again when it goes on. */
+export function openSteps({ team }: RunState): number {
+  if (team === undefined) return 1
+  const paused = team.entries.flatMap(([, entry]) => {
+    const { status, state } = entry as { readonly status?: unknown; readonly state?: RunState }
+    return status === 'paused' && isRecord(state) ? [state as RunState] : []
+  })
+  return paused.reduce((sum, state) => sum + openSteps(state), 0)
+}
+
 function readTeamState(kind: string, given: unknown): RunState {
   const state = readVersion(given)
   const { team, conversation, usage, steps } = state

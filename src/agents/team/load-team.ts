@@ -1,4 +1,5 @@
 import type { Execute } from '../agent.js'
+import type { AgentOptions } from '../options.js'
 import type { DialogueOptions } from './dialogue.js'
 import type { DocumentQaOptions } from './document-qa.js'
 import type { GroupChatOptions } from './group-chat.js'
@@ -6,7 +7,6 @@ import type { HandoffOptions } from './handoff.js'
 import type { CodeAgentOptions, SupervisorOptions } from './prompted.js'
 import type { RouterOptions } from './router.js'
 import type { WriterOptions } from './writer.js'
-import type { AgentOptions } from '../options.js'
 
 /** The kinds of teams, with their options. */
 export interface TeamKinds {

@@ -1,7 +1,7 @@
 import { AlcoveError } from '../../protocol/error.js'
 import type { Message } from '../../protocol/message.js'
-import type { AgentOptions, RunLimits } from '../options.js'
 import type { Agent } from '../agent.js'
+import type { AgentOptions, RunLimits } from '../options.js'
 
 /** What all teams can be told. */
 export interface TeamOptions {
@@ -32,7 +32,10 @@ interface Named {
 export function checkMembers<Member extends Named>(kind: string, given: readonly Member[] | undefined, least = 1) {
   const members = given ?? []
   if (!Array.isArray(members) || members.length < least) {
-    throw new AlcoveError('invalid-argument', `${kind}: expected at least ${least} agents, got ${members.length ?? 'none'}`)
+    throw new AlcoveError(
+      'invalid-argument',
+      `${kind}: expected at least ${least} agents, got ${members.length ?? 'none'}`,
+    )
   }
   const names = new Set<string>()
   for (const { name } of members) {
@@ -57,7 +60,9 @@ export function comparable(name: string): string {
 
 /** The members for a prompt: a line each. */
 export function describeMembers(members: readonly Named[]): string {
-  return members.map(({ name, description }) => `- ${name}${description ? `: ${line(description, 300)}` : ''}`).join('\n')
+  return members
+    .map(({ name, description }) => `- ${name}${description ? `: ${line(description, 300)}` : ''}`)
+    .join('\n')
 }
 
 /** The text of a message, calls and pictures left out. */
@@ -68,8 +73,13 @@ export function textOf({ content }: Message): string {
 
 /** A conversation as text for a prompt: its newest messages, each a line with its speaker. */
 export function transcriptOf(messages: readonly Message[], most = 12): string {
-  const said = messages.filter((message) => message.role !== 'system' && message.role !== 'tool' && textOf(message) !== '')
-  return said.map((message) => `${message.name ?? message.role}: ${line(textOf(message), 1500)}`).slice(-most).join('\n')
+  const said = messages.filter(
+    (message) => message.role !== 'system' && message.role !== 'tool' && textOf(message) !== '',
+  )
+  return said
+    .map((message) => `${message.name ?? message.role}: ${line(textOf(message), 1500)}`)
+    .slice(-most)
+    .join('\n')
 }
 
 /** Text on one line, so that it cannot look like another speaker's. */

@@ -77,7 +77,10 @@ function executePrompted<Name extends PromptName>(
   const write = prompter(prompts)
   const create = (language: Language) => {
     const prompt = write(name, language, values)
-    return executeLoop({ ...options, instructions: options.instructions ? `${prompt}\n\n${options.instructions}` : prompt })
+    return executeLoop({
+      ...options,
+      instructions: options.instructions ? `${prompt}\n\n${options.instructions}` : prompt,
+    })
   }
   // Made at once: what is wrong with the options shows now.
   const runs: Partial<Record<Language, Execute>> = { en: create('en') }

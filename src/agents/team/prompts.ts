@@ -1,7 +1,6 @@
 import { isChinese } from '../../text/terms.js'
-import { readInput } from '../read-input.js'
 import type { RunJob } from '../agent.js'
-import { lastUserText } from '../read-input.js'
+import { lastUserText, readInput } from '../read-input.js'
 import { english } from './prompts-en.js'
 import { chinese } from './prompts-zh.js'
 
@@ -26,7 +25,8 @@ export type Prompter<Name extends PromptName> = (
 export function prompter<Name extends PromptName>(own: Prompts<Name> | undefined): Prompter<Name> {
   return (name, language, values = {}) => {
     const given: Prompts[PromptName] = own?.[name]
-    const text = typeof given === 'string' ? given : (given?.[language] ?? (language === 'zh' ? chinese : english)[name])
+    const text =
+      typeof given === 'string' ? given : (given?.[language] ?? (language === 'zh' ? chinese : english)[name])
     // In one go: what is filled in is not looked at again.
     return text.replaceAll(/\{(\w+)\}/g, (whole, key: string) => String(values[key] ?? whole))
   }

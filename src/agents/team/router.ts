@@ -1,8 +1,15 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type Agent, type AgentEnvironment, agentOf, type Execute } from '../agent.js'
 import { chooseName } from './choose.js'
-import { checkMembers, comparable, describeMembers, type ModelOptions, type TeamOptions, transcriptOf } from './members.js'
-import { prompter, type Prompts } from './prompts.js'
+import {
+  checkMembers,
+  comparable,
+  describeMembers,
+  type ModelOptions,
+  type TeamOptions,
+  transcriptOf,
+} from './members.js'
+import { type Prompts, prompter } from './prompts.js'
 import { perform } from './stage.js'
 
 export interface RouterOptions extends TeamOptions, ModelOptions {

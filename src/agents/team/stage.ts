@@ -9,7 +9,7 @@ import { lastUserText, readInput } from '../read-input.js'
 import type { AgentRun } from '../run.js'
 import { writeState } from '../run-state.js'
 import { followRun, type MemberResult, type Outer } from './follow.js'
-import { Journal } from './journal.js'
+import { Journal, openSteps } from './journal.js'
 import type { Language } from './prompts.js'
 import { sumUsage } from './sum-usage.js'
 
@@ -257,7 +257,7 @@ class RunStage implements Stage {
     const options = { signal: this.signal, onPause, agentPath, cache, schema, extra, reply } as const
     const run = (state ? agent.resume(state, options) : agent.stream(input, options)) as AgentRun<unknown>
     this.#journal.follow(place, run)
-    if (state) record.steps--
+    if (state) record.steps -= openSteps(state)
     return { ...started, done: undefined, run, before: state?.text ?? '' }
   }
 

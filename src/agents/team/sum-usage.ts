@@ -1,6 +1,15 @@
 import type { Usage } from '../../protocol/stream-part.js'
 
-const SUMS = ['promptTokens', 'completionTokens', 'cachedTokens', 'totalTokens', 'queueMs', 'loadMs', 'searchMs', 'toolMs'] as const
+const SUMS = [
+  'promptTokens',
+  'completionTokens',
+  'cachedTokens',
+  'totalTokens',
+  'queueMs',
+  'loadMs',
+  'searchMs',
+  'toolMs',
+] as const
 
 /**
  * What a team has used: the counts and times of its members together. How long it took, and until its first token, is its own.
@@ -12,7 +21,8 @@ export function sumUsage(members: readonly Usage[], own: Usage, before: Usage | 
   const sum = (key: (typeof SUMS)[number]) => members.reduce((total, usage) => total + (usage[key] ?? 0), 0)
   const sums = Object.fromEntries(SUMS.map((key) => [key, sum(key)])) as Record<(typeof SUMS)[number], number>
   const decodeSeconds = members.reduce(
-    (total, { completionTokens, tokensPerSecond }) => total + (tokensPerSecond ? completionTokens / tokensPerSecond : 0),
+    (total, { completionTokens, tokensPerSecond }) =>
+      total + (tokensPerSecond ? completionTokens / tokensPerSecond : 0),
     0,
   )
   const caches = new Set(members.map(({ cache }) => cache))

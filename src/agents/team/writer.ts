@@ -4,7 +4,7 @@ import { repairJson } from '../../tools/json-repair.js'
 import { type Agent, type AgentEnvironment, agentOf, createAgent, type Execute } from '../agent.js'
 import { withSystem } from './handoff.js'
 import { line, type ModelOptions, type TeamOptions } from './members.js'
-import { type Prompter, prompter, type Prompts } from './prompts.js'
+import { type Prompter, type Prompts, prompter } from './prompts.js'
 import { perform, type Stage } from './stage.js'
 
 type WriterPrompt = 'outline' | 'outlineTask' | 'expand' | 'expandTask' | 'continue'
@@ -105,7 +105,9 @@ async function expand(
     stage.say(`${at > 0 ? '\n\n' : ''}## ${title}\n\n`)
     const task = { task: stage.question, outline, written, number: at + 1, title, summary }
     const content = write('expandTask', stage.language, task)
-    await stage.run(writer, withSystem(write('expand', stage.language), [{ role: 'user', content }]), { isAnswer: true })
+    await stage.run(writer, withSystem(write('expand', stage.language), [{ role: 'user', content }]), {
+      isAnswer: true,
+    })
   }
 }
 
@@ -115,7 +117,10 @@ export function readOutline(text: string): Section[] {
   const listed: unknown = Array.isArray(value) ? value : (value as { sections?: unknown } | undefined)?.sections
   if (Array.isArray(listed)) {
     const sections = listed.flatMap((one): Section[] => {
-      const { title, summary } = (typeof one === 'object' && one !== null ? one : { title: one }) as Record<string, unknown>
+      const { title, summary } = (typeof one === 'object' && one !== null ? one : { title: one }) as Record<
+        string,
+        unknown
+      >
       if (typeof title !== 'string' || title.trim() === '') return []
       return [{ title: line(title, 120), summary: typeof summary === 'string' ? line(summary, 500) : '' }]
     })

@@ -11,9 +11,7 @@ describe('router', () => {
     const model = scriptedModel('{"agent": "poet", "why": "it asks for a verse"}')
     const router = createRouter({ name: 'desk', agents: [maths, poet], model })
     const parts = await collect(router.stream('Write a verse'))
-    expect(only(parts, 'handoff')).toEqual([
-      { type: 'handoff', from: 'desk', to: 'poet', why: 'it asks for a verse' },
-    ])
+    expect(only(parts, 'handoff')).toEqual([{ type: 'handoff', from: 'desk', to: 'poet', why: 'it asks for a verse' }])
     expect(maths.model.requests).toHaveLength(0)
     expect(poet.model.requests[0]?.messages).toEqual([{ role: 'user', content: 'Write a verse' }])
     expect(told(model.requests[0])).toContain('- maths: knows maths')
@@ -61,7 +59,10 @@ describe('router', () => {
     const parts = await collect(router.stream('2+2?'))
     expect(only(parts, 'handoff')).toMatchObject([{ to: 'maths', why: 'fallback' }])
     expect(model.requests).toHaveLength(2)
-    const first = createRouter({ agents: [member('poet', 'me'), member('maths', [])], model: scriptedModel(['?', '?']) })
+    const first = createRouter({
+      agents: [member('poet', 'me'), member('maths', [])],
+      model: scriptedModel(['?', '?']),
+    })
     expect((await first.generate('Hm')).text).toBe('me')
   })
 
@@ -108,7 +109,10 @@ describe('router', () => {
     const agents = [member('poet', [{ error: new Error('out of ink') }]), member('maths', [])]
     const run = createRouter({ agents, model: scriptedModel('poet') }).stream('A verse')
     const parts = await collect(run)
-    expect(only(parts, 'error')).toMatchObject([{ agentPath: ['router', 'poet'] }, { error: { message: 'out of ink' } }])
+    expect(only(parts, 'error')).toMatchObject([
+      { agentPath: ['router', 'poet'] },
+      { error: { message: 'out of ink' } },
+    ])
     expect(parts.at(-1)).toMatchObject({ finish: { reason: 'error', error: { message: 'out of ink' } } })
   })
 
@@ -132,7 +136,12 @@ describe('router', () => {
     Object.assign(poet.model, {
       stream: (...given: Parameters<typeof stream>) =>
         stream(...given).pipeThrough(
-          new TransformStream({ transform: (part, to) => (written++, to.enqueue(part)) }),
+          new TransformStream({
+            transform: (part, to) => {
+              written++
+              to.enqueue(part)
+            },
+          }),
         ),
     })
     const run = createRouter({ agents: [poet, member('maths', [])], model: scriptedModel('poet') }).stream('A verse')
@@ -184,7 +193,13 @@ describe('router', () => {
     ['of another team', { version: 1, team: { kind: 'group-chat', entries: [] } }, 'invalid-argument'],
     [
       'that is cut short',
-      { version: 1, conversation: [], steps: 1, usage: {}, team: { kind: 'router', entries: [['a', { status: 'done' }]] } },
+      {
+        version: 1,
+        conversation: [],
+        steps: 1,
+        usage: {},
+        team: { kind: 'router', entries: [['a', { status: 'done' }]] },
+      },
       'invalid-argument',
     ],
   ])('refuses a state %s', async (_what, state, code) => {
