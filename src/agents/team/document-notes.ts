@@ -25,6 +25,12 @@ export function readNote(object: unknown, part: Hit): Note | undefined {
   return { part, answer: line(answer, 600), span }
 }
 
+/** What was noted of a part that has the same text. */
+export function noteFor(part: Hit, { part: read, answer, span }: Note): Note {
+  const by = part.span[0] - read.span[0]
+  return { part, answer, span: span && [span[0] + by, span[1] + by] }
+}
+
 /** Notes whose quotes are in the documents first. */
 function ordered(notes: readonly Note[]): Note[] {
   return [...notes.filter(({ span }) => span), ...notes.filter(({ span }) => !span)].slice(0, MAX_NOTES)

@@ -2,7 +2,6 @@ import type { Corpus, Hit, Metadata } from '../../protocol/corpus.js'
 import { toAlcoveError } from '../../protocol/error.js'
 import type { ChatModel } from '../../protocol/model.js'
 import { abortable } from '../../runtime/abort.js'
-import { createLimiter } from '../../runtime/limiter.js'
 import { createLru, type Lru } from '../../runtime/lru.js'
 import { canonicalJson, sha256Hex } from '../../text/hash.js'
 import {
@@ -15,7 +14,7 @@ import {
   type RunJob,
 } from '../agent.js'
 import type { AgentOptions, RetrievalOptions } from '../options.js'
-import { hitsOf, type Note, notesText, readNote } from './document-notes.js'
+import { hitsOf, type Note, noteFor, notesText, readNote } from './document-notes.js'
 import { foundCorpus, readParts } from './document-parts.js'
 import type { ModelOptions, TeamOptions } from './members.js'
 import { type Prompter, type Prompts, prompter } from './prompts.js'
@@ -132,9 +131,8 @@ async function readAll(
     instructions: write('read', stage.language),
     sampling: { temperature: 0, maxTokens: NOTE_TOKENS, ...options.sampling },
   })
-  const limiter = createLimiter(atOnce)
-  const read = async (part: Hit) => await readPart(stage, part, { reader, model, write, cache })
-  const results = await Promise.allSettled(parts.map((part) => limiter.run(() => read(part), { signal: stage.signal })))
+  const reading = { reader, model, write, cache }
+  const results = await settleAll(parts, atOnce, async (part) => await readPart(stage, part, reading))
   const notes: Note[] = []
   let failure: unknown
   let failed = 0
@@ -151,6 +149,20 @@ async function readAll(
   return notes
 }
 
+/** Does something with each item, so many at once, begun in their order. */
+async function settleAll<Item, Result>(items: readonly Item[], atOnce: number, work: (item: Item) => Promise<Result>) {
+  const results: PromiseSettledResult<Result>[] = []
+  const left = items.entries()
+  const takeNext = async () => {
+    for (const [at, item] of left) {
+      const [result] = await Promise.allSettled([work(item)])
+      results[at] = result
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, takeNext))
+  return results
+}
+
 interface Reading {
   readonly reader: Agent
   readonly model: ChatModel
@@ -164,7 +176,7 @@ async function readPart(stage: Stage, part: Hit, { reader, model, write, cache }
   const task = write('readTask', language, { title: source.title, text: text.replaceAll(/<\/?part>/gi, ''), question })
   const key = await sha256Hex(canonicalJson([model.id, write('read', language), task]))
   const known = cache.get(key)
-  if (known !== undefined) return known === null ? undefined : { ...known, part }
+  if (known !== undefined) return known === null ? undefined : noteFor(part, known)
   const { object } = await stage.run(reader, task, { key: `read ${part.id}`, schema: NOTE_SCHEMA })
   const note = readNote(object, part)
   cache.set(key, note ?? null, text.length * 2)
