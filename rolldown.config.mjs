@@ -75,6 +75,7 @@ const page = {
   ...common,
   input: {
     index: 'src/index.ts',
+    agents: 'src/agents.ts',
     testing: 'src/testing.ts',
     'testing-contracts': 'src/testing-contracts.ts',
     openai: 'src/openai.ts',

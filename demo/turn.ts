@@ -78,6 +78,7 @@ function updateTool(turn: Turn, callId: string, change: Partial<ToolLine>): Turn
 export function applyPart(turn: Turn, part: StreamPart): Turn {
   switch (part.type) {
     case 'text-delta':
+      if (part.inner) return turn
       return { ...turn, segments: appendText(turn.segments, part.text, part.role === 'draft') }
     case 'reasoning-delta':
       return { ...turn, reasoning: turn.reasoning + part.text }

@@ -26,6 +26,7 @@ const BENCHES = [
   { name: 'tools', limitMinutes: 1, needsBuild: true, isolated: true },
   { name: 'mcp', limitMinutes: 2 },
   { name: 'runs', limitMinutes: 2, needsBuild: true, isolated: true },
+  { name: 'teams', limitMinutes: 4, needsBuild: true },
   { name: 'vector', limitMinutes: 6, isolated: true },
   { name: 'keyword', limitMinutes: 8, isolated: true },
   { name: 'corpus', limitMinutes: 12, needsBuild: true, isolated: true },

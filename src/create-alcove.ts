@@ -1,5 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Agent, type AgentOptions, createAgent } from './agents/agent.js'
+import { type Agent, type AgentOptions, agentOf, createAgent, type Execute } from './agents/agent.js'
+import type { ModelResolver } from './agents/options.js'
+import type { GroupChatCreator, GroupChatCreatorOptions } from './agents/team/group-chat-creator.js'
+import type { TeamKinds } from './agents/team/load-team.js'
 import type { ClientLoadOptions, Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { Availability } from './engines/choice/model-registry.js'
@@ -14,8 +17,38 @@ export interface ClientAgentOptions extends Omit<AgentOptions, 'model'> {
   readonly model?: string | ChatModel | undefined
 }
 
+/** Options of a team: as for its `create…` function of `alcove/agents`, with the client's model where none is named. */
+export type ClientTeamOptions<Options> = Omit<Options, 'model'> & {
+  /** A model id, or a model. @default the client's own */
+  readonly model?: string | ChatModel | undefined
+}
+
+/** Agents together. Each is an agent itself; what it is made of is loaded with its first run, which also says what is wrong with its options. */
+export interface Teams {
+  /** A model picks the agent that answers. */
+  router(options: ClientTeamOptions<TeamKinds['router']>): Agent
+  /** Agents and people who talk with each other. */
+  groupChat(options: ClientTeamOptions<TeamKinds['group-chat']>): Agent
+  /** A model proposes a group chat's members. */
+  groupChatCreator(options?: ClientTeamOptions<GroupChatCreatorOptions>): GroupChatCreator
+  /** Answers from documents: searched, or read part by part. */
+  documentQa(options: ClientTeamOptions<TeamKinds['document-qa']>): Agent
+  /** Agents that hand the conversation over to each other. */
+  handoff(options: TeamKinds['handoff']): Agent
+  /** An agent that gives tasks to others. */
+  supervisor(options: ClientTeamOptions<TeamKinds['supervisor']>): Agent
+  /** An agent that writes thoughts, actions and observations. */
+  reactAgent(options: ClientTeamOptions<TeamKinds['react']>): Agent
+  /** An agent that writes code and runs it with a tool. */
+  codeAgent(options: ClientTeamOptions<TeamKinds['code']>): Agent
+  /** Outlines, expands and continues texts. */
+  writer(options?: ClientTeamOptions<TeamKinds['writer']>): Agent
+  /** A played person who talks with an agent. */
+  dialogue(options: ClientTeamOptions<TeamKinds['dialogue']>): Agent
+}
+
 /** A client: agents, documents and models on this device, and what they keep here. */
-export interface Alcove {
+export interface Alcove extends Teams {
   /** An agent that uses the client's model, its answer cache and, when given, a corpus. */
   agent(options?: ClientAgentOptions): Agent
   /** Opens a corpus, or makes it. What was added before is there again. */
@@ -59,15 +92,53 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
     await (await core?.catch(() => undefined))?.close()
   }
 
+  const modelOf =
+    (model: string | ChatModel | undefined): ModelResolver =>
+    async (task, load) =>
+      (await open()).resolveModel(model, task, load)
+
+  const agent: Alcove['agent'] = ({ model, ...rest } = {}) => createAgent({ ...rest, model: modelOf(model) })
+
+  type Named = ClientTeamOptions<{ readonly name?: string | undefined; readonly description?: string | undefined }>
+  const team =
+    <Kind extends keyof TeamKinds>(kind: Kind) =>
+    (options?: Named): Agent => {
+      let loading: Promise<Execute> | undefined
+      const load = async () => {
+        const { loadTeam } = await import('./agents/team/load-team.js')
+        return await loadTeam(kind, { ...options, model: modelOf(options?.model) } as unknown as TeamKinds[Kind])
+      }
+      const name = options?.name ?? kind
+      return agentOf({ name, description: options?.description }, async (job) => {
+        loading ??= load()
+        return (await loading)(job)
+      })
+    }
+
   return {
-    agent: ({ model, ...rest } = {}) =>
-      createAgent({
-        ...rest,
-        model: async (task, load) => {
-          const { resolveModel } = await open()
-          return resolveModel(model, task, load)
-        },
-      }),
+    agent,
+    router: team('router'),
+    groupChat: team('group-chat'),
+    groupChatCreator: (options = {}) => ({
+      async propose(...given) {
+        const { createGroupChatCreator } = await import('./agents/team/group-chat-creator.js')
+        return await createGroupChatCreator({ ...options, model: modelOf(options.model) }).propose(...given)
+      },
+      create: ({ members, background }, chat) =>
+        team('group-chat')({
+          model: options.model,
+          background,
+          ...chat,
+          agents: members.map((one) => agent({ ...one, model: options.model, tools: options.tools })),
+        } as Named),
+    }),
+    documentQa: team('document-qa'),
+    handoff: team('handoff'),
+    supervisor: team('supervisor'),
+    reactAgent: team('react'),
+    codeAgent: team('code'),
+    writer: team('writer'),
+    dialogue: team('dialogue'),
     corpus: async (name, corpusOptions) => (await open()).openCorpus(name, corpusOptions),
     embeddingModel: async (load) => (await open()).embeddingModel(load),
     corpora: {

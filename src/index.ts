@@ -1,6 +1,6 @@
 // The public names, explicitly. No logic here.
 
-export type { Agent, AgentResult, RunOptions } from './agents/agent.js'
+export type { Agent, AgentResult, AgentToolOptions, RunOptions } from './agents/agent.js'
 export { createAgent } from './agents/agent.js'
 export type { ContextOptions } from './agents/context/context-options.js'
 export type {
@@ -15,7 +15,7 @@ export type {
   StepState,
 } from './agents/options.js'
 export type { AgentRun } from './agents/run.js'
-export type { RunState } from './agents/run-state.js'
+export type { RunState, TeamProgress } from './agents/run-state.js'
 export type {
   ClientLoadOptions,
   CorpusOpenOptions,
@@ -26,7 +26,7 @@ export type {
   StorageUsage,
   WorkerHealth,
 } from './client.js'
-export type { Alcove, ClientAgentOptions } from './create-alcove.js'
+export type { Alcove, ClientAgentOptions, ClientTeamOptions, Teams } from './create-alcove.js'
 export { createAlcove } from './create-alcove.js'
 export type { DownloadRequest } from './engines/choice/consent.js'
 export type { DeviceProfile } from './engines/choice/device.js'

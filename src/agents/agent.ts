@@ -1,10 +1,10 @@
 import type { Citation } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import type { Message } from '../protocol/message.js'
-import type { Finish, Usage } from '../protocol/stream-part.js'
+import type { Finish, FinishReason, Usage } from '../protocol/stream-part.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import type { ToolRunner } from '../tools/run-tools.js'
-import { tool as makeTool, type Tool } from '../tools/tool.js'
+import { tool as makeTool, type Tool, type ToolOptions } from '../tools/tool.js'
 import type { Outcome } from '../tools/try-tool.js'
 import { type Job, runLoop } from './loop.js'
 import type { AgentInput, AgentOptions, AnswerObject, AnswerSchema, RunLimits } from './options.js'
@@ -33,6 +33,21 @@ export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
   readonly repairs?: number | undefined
   /** Limits of this run, beside the agent's. */
   readonly limits?: RunLimits | undefined
+  /** Where a person has to be asked: `wait` for the answer, or end with the reason `paused` and a state to go on from. @default 'wait' */
+  readonly onPause?: 'wait' | 'pause' | undefined
+  /** For `resume` of a team that waits for what a person says: that. */
+  readonly reply?: string | undefined
+  /** Names of the agents that this run is a part of, outermost first. Teams and agents that are tools give it. @default none */
+  readonly agentPath?: readonly string[] | undefined
+  /** For this run: tools beside the agent's own, and another reason to end. Teams leave it alone. */
+  readonly extra?: Pick<AgentOptions, 'tools' | 'stopWhen'> | undefined
+}
+
+/** How an agent is offered to another one. */
+export interface AgentToolOptions
+  extends Partial<Pick<ToolOptions, 'name' | 'description' | 'needsApproval' | 'maxCalls' | 'maxParallel' | 'cache'>> {
+  /** Longest time of a call. @default 600_000 */
+  readonly timeoutMs?: number | undefined
 }
 
 /** A whole answer. */
@@ -53,6 +68,8 @@ export interface AgentResult<Output = undefined> {
 /** Something that answers: a model with instructions, tools and documents. */
 export interface Agent {
   readonly name: string
+  /** What it is good at, for whoever chooses among agents. */
+  readonly description?: string | undefined
   /** Starts a run. Never throws: what is wrong with the input comes as the run's error. */
   stream<Schema extends AnswerSchema = undefined>(
     input: AgentInput,
@@ -76,6 +93,11 @@ export interface Agent {
     state: RunState,
     options?: RunOptions<Schema>,
   ): AgentRun<AnswerObject<Schema>>
+  /**
+   * The agent as a tool of another one, which gives it a `task` and gets its answer. What it does is told in the other's run at once, with
+   * `agentPath`; its text there is `inner`.
+   */
+  asTool(options?: AgentToolOptions): Tool
 }
 
 /** What an agent takes from its surroundings. */
@@ -92,13 +114,44 @@ export interface AgentEnvironment {
  * @throws AlcoveError `invalid-argument` when there is no model, or an option does not fit
  */
 export function createAgent(options: AgentOptions, environment: AgentEnvironment = {}): Agent {
-  const tools = readOptions(options ?? {})
-  const { clock = systemClock, createId = randomId } = environment
-  const toolCache = new Map<string, Promise<Outcome>>()
+  const execute = executeLoop(options ?? {})
+  const { name = 'agent', instructions, description = instructions } = options
+  return agentOf({ name, description }, execute, environment)
+}
 
+/** What a run of an agent does. */
+export type Execute = (job: RunJob) => Promise<FinishReason>
+
+/** The runs of an agent with these options. Throws as `createAgent` does. */
+export function executeLoop(options: AgentOptions): Execute {
+  const own = readOptions(options)
+  const toolCache = new Map<string, Promise<Outcome>>()
+  return ({ limits, extra, ...job }) => {
+    const { tools = [], stopWhen } = extra ?? {}
+    const merged: AgentOptions = {
+      ...options,
+      limits: { ...options.limits, ...limits },
+      stopWhen: stopWhen ? (state) => stopWhen(state) || (options.stopWhen?.(state) ?? false) : options.stopWhen,
+    }
+    return runLoop({ ...job, options: merged, tools: [...own, ...tools], toolCache })
+  }
+}
+
+/** What a run is started with, and what it has of its surroundings. */
+export type RunJob = Omit<Job, 'options' | 'tools' | 'toolCache'> & Pick<RunOptions, 'limits' | 'extra' | 'reply'>
+
+/** Deepest nesting of agents. */
+const MAX_DEPTH = 16
+
+/** Makes an agent of what its runs do. */
+export function agentOf(
+  { name, description }: Pick<Agent, 'name' | 'description'>,
+  execute: Execute,
+  { clock = systemClock, createId = randomId }: AgentEnvironment = {},
+): Agent {
   function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
-    const { signal, cache, schema, repairs, limits } = runOptions
-    let runner: ToolRunner | undefined
+    const { signal, cache, schema, repairs, limits, extra, reply, agentPath: outer = [] } = runOptions
+    let runner: Pick<ToolRunner, 'busyMs'> | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
       text: '',
@@ -113,17 +166,26 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       state: undefined,
       usage: () => meter.read(),
     }
-    const onRunner = (opened: ToolRunner) => {
+    const onRunner: Job['onRunner'] = (opened) => {
       runner = opened
     }
-    const ownOptions = limits ? { ...options, limits: { ...options.limits, ...limits } } : options
-    const own = { options: ownOptions, tools, record, meter, clock, createId, toolCache, onRunner }
+    const agentPath = [...outer, name]
+    const canAskApproval = given.canAskApproval && runOptions.onPause !== 'pause'
+    const own = { record, meter, clock, createId, onRunner, limits, extra, reply, agentPath }
     const shared = { ...own, schema, repairs, cache }
-    return startRun(record, (control) => runLoop({ ...given, ...shared, control }), signal)
+    return startRun(
+      record,
+      async (control) => {
+        if (outer.length < MAX_DEPTH) return await execute({ ...given, canAskApproval, ...shared, control })
+        throw new AlcoveError('limit-reached', `Agents are nested deeper than ${MAX_DEPTH}: ${outer.join(' > ')}`)
+      },
+      signal,
+    )
   }
 
-  return {
-    name: options.name ?? 'agent',
+  const agent: Agent = {
+    name,
+    description,
     // The loop checks objects against the schema that their types come from.
     stream: (input, runOptions = {}) => start({ input, resumed: undefined, canAskApproval: true }, runOptions) as never,
     resume: (state, runOptions = {}) =>
@@ -140,7 +202,22 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       ])
       return { object, text, messages, citations, usage, finish, state: run.state }
     },
+    asTool: (toolOptions) => agentTool(agent, toolOptions),
   }
+  return agent
+}
+
+/** An agent as a tool. */
+export function agentTool(agent: Agent, options: AgentToolOptions = {}): Tool {
+  return makeTool({
+    name: agent.name.replaceAll(/[^\p{L}\p{N}_.-]+/gu, '_').slice(0, 64),
+    description: agent.description?.slice(0, 500) ?? '',
+    timeoutMs: 600_000,
+    ...options,
+    input: { type: 'object', properties: { task: { type: 'string' } }, required: ['task'] },
+    execute: async (input, context) =>
+      (await import('./team/call-agent.js')).callAgent(agent, `${input.task}`, context),
+  })
 }
 
 /** Checks what would otherwise fail late, and gives the tools. */

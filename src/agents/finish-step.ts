@@ -2,6 +2,7 @@ import type { Message } from '../protocol/message.js'
 import type { ChatModel } from '../protocol/model.js'
 import type { FinishReason } from '../protocol/stream-part.js'
 import type { OnPause, ToolRunner } from '../tools/run-tools.js'
+import type { ToolHost } from '../tools/tool.js'
 import type { Dialect } from './dialect/dialect.js'
 import type { Course, Job } from './loop.js'
 import type { ModelTurn } from './model-turn.js'
@@ -125,7 +126,8 @@ export async function forModel(
 }
 
 /** Runs the calls of a run. */
-export async function openRunner({ options, tools, control, clock, toolCache, onRunner }: Job): Promise<ToolRunner> {
+export async function openRunner(job: Job): Promise<ToolRunner> {
+  const { options, tools, control, clock, toolCache, onRunner } = job
   const { createToolRunner } = await import('../tools/run-tools.js')
   const runner = createToolRunner({
     tools,
@@ -136,10 +138,28 @@ export async function openRunner({ options, tools, control, clock, toolCache, on
     emit: control.emit,
     askApproval: ({ callId }) => control.askApproval(callId),
     onFatal: control.fail,
+    host: hostOf(job),
     cache: toolCache,
   })
   onRunner(runner)
   return runner
+}
+
+/** The run as agents see it that are tools of it. */
+function hostOf({ control, meter, agentPath, canAskApproval }: Job): ToolHost {
+  return {
+    agentPath,
+    emit: control.emit,
+    ready: control.ready,
+    askApproval: async (callId) =>
+      canAskApproval ? await control.askApproval(callId) : { isApproved: false, why: 'nobody can be asked here' },
+    addUsage({ modelId, loadMs, searchMs, tokensPerSecond, ...usage }) {
+      const decodeMs = tokensPerSecond ? (usage.completionTokens / tokensPerSecond) * 1000 : 0
+      meter.addModelUsage({ ...usage, decodeMs, cache: usage.cache === 'off' ? undefined : usage.cache })
+      meter.addTime('loadMs', loadMs)
+      meter.addTime('searchMs', searchMs)
+    },
+  }
 }
 
 function assistantMessage({ parts }: ModelTurn, record: RunRecord | undefined): Message {

@@ -40,7 +40,9 @@ export interface Job {
   readonly toolCache: Map<string, Promise<Outcome>>
   /** Whether somebody can answer approval requests while the run waits. */
   readonly canAskApproval: boolean
-  readonly onRunner: (runner: ToolRunner) => void
+  readonly onRunner: (runner: Pick<ToolRunner, 'busyMs'>) => void
+  /** Names of the agents around the run, outermost first, its own last. */
+  readonly agentPath: readonly string[]
 }
 
 /** One run: documents, then model and tools in turn until the model answers. Gives the reason why it ended; throws what it failed with. */

@@ -60,6 +60,8 @@ export interface ResolveOptions extends LoadOptions {
 export interface AgentOptions {
   /** @default 'agent' */
   readonly name?: string | undefined
+  /** What it is good at, for teams that choose among agents. @default the instructions */
+  readonly description?: string | undefined
   /** The system prompt. */
   readonly instructions?: string | undefined
   readonly model: ChatModel | ModelResolver

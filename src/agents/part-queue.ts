@@ -2,6 +2,8 @@ import type { StreamPart } from '../protocol/stream-part.js'
 
 /** How far a run may be ahead of its reader, in parts. */
 const CAPACITY = 16
+/** How far back a part of the same agent is looked for. */
+const LOOK_BACK = 64
 
 /** Parts between a run and its reader. */
 export class PartQueue {
@@ -14,9 +16,10 @@ export class PartQueue {
   /** Adds a part. After `close` it does nothing. */
   put(part: StreamPart): void {
     if (this.#isClosed) return
-    const merged = this.#isCrowded ? merge(this.#parts.at(-1), part) : undefined
+    const at = this.#lastOfAgent(part)
+    const merged = this.#isCrowded ? merge(this.#parts[at], part) : undefined
     if (merged !== undefined) {
-      this.#parts[this.#parts.length - 1] = merged
+      this.#parts[at] = merged
     } else {
       if (this.#isCrowded && part.type === 'tool-progress') this.#forgetProgress(part.callId)
       this.#parts.push(part)
@@ -70,6 +73,16 @@ export class PartQueue {
     if (at >= 0) this.#parts.splice(at, 1)
   }
 
+  /** Place of the newest part of the same agent: those of agents at work side by side come in turn. */
+  #lastOfAgent({ agentPath }: StreamPart): number {
+    if (!this.#isCrowded || agentPath === undefined) return this.#parts.length - 1
+    const path = agentPath.join()
+    const first = Math.max(0, this.#parts.length - LOOK_BACK)
+    let at = this.#parts.length - 1
+    while (at >= first && this.#parts[at]?.agentPath?.join() !== path) at--
+    return at < first ? -1 : at
+  }
+
   get #isCrowded(): boolean {
     return this.#isDraining || this.#isFull
   }
@@ -81,9 +94,9 @@ export class PartQueue {
 
 /** Two neighbouring parts as one, where nothing is lost by that. */
 function merge(last: StreamPart | undefined, part: StreamPart): StreamPart | undefined {
-  if (last === undefined || last.type !== part.type) return undefined
+  if (last === undefined || last.type !== part.type || !last.agentPath !== !part.agentPath) return undefined
   if (last.type === 'text-delta' && part.type === 'text-delta') {
-    return last.role === part.role ? { ...last, text: last.text + part.text } : undefined
+    return last.role === part.role && last.inner === part.inner ? { ...last, text: last.text + part.text } : undefined
   }
   if (last.type === 'reasoning-delta' && part.type === 'reasoning-delta')
     return { ...last, text: last.text + part.text }

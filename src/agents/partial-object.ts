@@ -24,7 +24,7 @@ export async function* readPartialObjects(
       text = ''
       readLength = 0
     }
-    if (part.type !== 'text-delta') continue
+    if (part.type !== 'text-delta' || part.inner) continue
     text += part.text
     if (text.length < readLength * (1 + GROWTH)) continue
     readLength = text.length

@@ -20,7 +20,8 @@ export function readText(reader: Reader, failure: () => AlcoveError | undefined)
         for (;;) {
           const { done, value } = await reader.read()
           if (done) return failure() ? controller.error(failure()) : controller.close()
-          if (value.type === 'text-delta' && value.role !== 'draft') return controller.enqueue(value.text)
+          if (value.type === 'text-delta' && value.role !== 'draft' && !value.inner)
+            return controller.enqueue(value.text)
         }
       },
       cancel: (reason) => reader.cancel(reason),

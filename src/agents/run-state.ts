@@ -36,6 +36,15 @@ export interface RunState {
   /** Last steps in a row whose calls all had an unfit input. */
   readonly invalidSteps: number
   readonly usage: Usage
+  /** Of a team: how far its members are. */
+  readonly team?: TeamProgress
+}
+
+/** What a team's run had done when it paused. */
+export interface TeamProgress {
+  readonly kind: string
+  /** What came of each thing that the team did, by the order in which it does them. */
+  readonly entries: readonly (readonly [key: string, entry: unknown])[]
 }
 
 /** A state of this version. */
@@ -58,15 +67,8 @@ export function restoreRun(record: RunRecord, meter: UsageMeter, given: unknown)
  * @throws AlcoveError `version-unsupported` for one of a newer version, `invalid-argument` for what is broken
  */
 export function readState(given: unknown): RunState {
-  if (!isRecord(given)) throw broken('expected the state of a run', given)
-  const state = given as Partial<Record<keyof RunState, unknown>>
-  const { version, step } = state
-  if (typeof version !== 'number' || !(version >= 1)) throw broken('expected a version', version)
-  if (version > VERSION) {
-    throw new AlcoveError('version-unsupported', `resume: expected a state of version ${VERSION}, got ${version}`, {
-      details: { expected: VERSION, version },
-    })
-  }
+  const state = readVersion(given)
+  const { step } = state
   for (const key of ['text', 'draft'] as const) if (typeof state[key] !== 'string') throw broken(key, state[key])
   for (const key of ['steps', 'toolCalls', 'invalidSteps'] as const) {
     if (!Number.isSafeInteger(state[key]) || Number(state[key]) < 0) throw broken(key, state[key])
@@ -84,6 +86,19 @@ export function readState(given: unknown): RunState {
     for (const message of messages) checkMedia(message)
   }
   return given as unknown as RunState
+}
+
+/** The fields of a state whose version is known here. Throws as `readState` does. */
+export function readVersion(given: unknown): Partial<Record<keyof RunState, unknown>> {
+  if (!isRecord(given)) throw broken('expected the state of a run', given)
+  const { version } = given
+  if (typeof version !== 'number' || !(version >= 1)) throw broken('expected a version', version)
+  if (version > VERSION) {
+    throw new AlcoveError('version-unsupported', `resume: expected a state of version ${VERSION}, got ${version}`, {
+      details: { expected: VERSION, version },
+    })
+  }
+  return given
 }
 
 function isCall(call: unknown): boolean {
@@ -104,13 +119,15 @@ function checkMedia({ content }: Message): void {
   }
 }
 
-function broken(what: string, got: unknown): AlcoveError {
+/** What is wrong with a stored state. */
+export function broken(what: string, got: unknown): AlcoveError {
   const found = got === undefined ? 'nothing' : Array.isArray(got) ? 'a list' : typeof got
   return new AlcoveError('invalid-argument', `resume: the state of the run is broken: ${what}, got ${found}`, {
     hint: 'Give what run.state was, whole and unchanged.',
   })
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object and no list. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

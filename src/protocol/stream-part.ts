@@ -94,11 +94,25 @@ export interface SentenceSupport {
 }
 
 /** What a run gives to its reader: deltas, in order; `finish` is always the last. */
-export type StreamPart =
+export type StreamPart = RunPart & {
+  /**
+   * Of what came out of an agent within this one: the names of the agents that it went through, the outermost first, its own last. What the
+   * run's own agent does has none.
+   */
+  readonly agentPath?: readonly string[]
+}
+
+type RunPart =
   | { readonly type: 'step-start'; readonly step: number }
   | { readonly type: 'step-end'; readonly step: number }
   | { readonly type: 'reasoning-delta'; readonly text: string }
-  | { readonly type: 'text-delta'; readonly text: string; readonly role?: 'draft' }
+  | {
+      readonly type: 'text-delta'
+      readonly text: string
+      readonly role?: 'draft'
+      /** What an agent says to the agents around it: no part of the answer. */
+      readonly inner?: true
+    }
   | { readonly type: 'tool-input-delta'; readonly callId: string; readonly name: string; readonly text: string }
   | { readonly type: 'tool-call'; readonly callId: string; readonly name: string; readonly input: unknown }
   | { readonly type: 'tool-progress'; readonly callId: string; readonly name: string; readonly progress: unknown }
@@ -109,7 +123,17 @@ export type StreamPart =
       readonly output: unknown
       readonly isError: boolean
     }
-  | { readonly type: 'approval-request'; readonly callId: string; readonly name: string; readonly input: unknown }
+  | {
+      readonly type: 'approval-request'
+      readonly callId: string
+      readonly name: string
+      readonly input: unknown
+      /**
+       * No call waits but a team, for what a person says: as the member `name`, or who of `input.choices` speaks next. The run pauses, and
+       * `agent.resume(state, { reply })` goes on.
+       */
+      readonly ask?: 'turn' | 'speaker'
+    }
   | ({ readonly type: 'citation' } & Citation)
   | {
       readonly type: 'grounding'
@@ -127,6 +151,7 @@ export type StreamPart =
       readonly message: string
     }
   | { readonly type: 'usage'; readonly usage: Usage }
-  | { readonly type: 'handoff'; readonly from: string; readonly to: string }
+  /** One agent gives the conversation to another; `why` is what it said about that. */
+  | { readonly type: 'handoff'; readonly from: string; readonly to: string; readonly why?: string }
   | { readonly type: 'error'; readonly error: ErrorInfo }
   | { readonly type: 'finish'; readonly finish: Finish }

@@ -6,7 +6,7 @@ import { createLimiter, type Limiter } from '../runtime/limiter.js'
 import { canonicalJson } from '../text/hash.js'
 import { interruptedText, invalidInput, tooManyText, unknownText, unreadableText } from './call-errors.js'
 import { replaceMedia } from './output.js'
-import type { Tool } from './tool.js'
+import type { Tool, ToolHost } from './tool.js'
 import { errorText, failure, type Outcome, tryTool } from './try-tool.js'
 import { describeValue } from './validate.js'
 
@@ -45,6 +45,8 @@ export interface ToolRunnerOptions {
   readonly askApproval: (call: Call) => Promise<Approval>
   /** Told at once of an error that ends the run. */
   readonly onFatal?: ((error: unknown) => void) | undefined
+  /** The run, for tools that are agents. */
+  readonly host?: ToolHost | undefined
   /** Stored results of tools that have `cache` set, shared by the runs of an agent. */
   readonly cache: Map<string, Promise<Outcome>>
 }

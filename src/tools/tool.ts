@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { AlcoveError } from '../protocol/error.js'
 import type { JsonSchema, ToolDescription } from '../protocol/model.js'
+import type { StreamPart, Usage } from '../protocol/stream-part.js'
 import { checkSchema, isStandardSchema, type SchemaCheck, type ToolSchema, toJsonSchema } from './schema.js'
 
 /** What a tool is told besides its input. */
@@ -10,6 +11,20 @@ export interface ToolContext {
   readonly callId: string
   /** Tells the run's reader how far the work is: becomes a `tool-progress` part. */
   report(progress: unknown): void
+  /** The run that the call belongs to; only agents that are tools need it. */
+  readonly host?: ToolHost | undefined
+}
+
+/** A run as an agent within it sees it. */
+export interface ToolHost {
+  /** Names of the agents around the call, outermost first. */
+  readonly agentPath: readonly string[]
+  emit(part: StreamPart): void
+  /** Resolves when the run's reader is ready for more. */
+  ready(): Promise<void>
+  /** Asks a person. Where nobody can be asked the answer is no. */
+  askApproval(callId: string): Promise<{ readonly isApproved: boolean; readonly why?: string | undefined }>
+  addUsage(usage: Usage): void
 }
 
 /** What a schema lets through. */

@@ -4,7 +4,7 @@ import type { StreamPart } from '../protocol/stream-part.js'
 import { abortError, onAbort } from '../runtime/abort.js'
 import type { Clock } from '../runtime/clock.js'
 import { toData } from './output.js'
-import { isFatal, type Tool } from './tool.js'
+import { isFatal, type Tool, type ToolHost } from './tool.js'
 
 /** What came of a call, for the model. */
 export interface Outcome {
@@ -18,6 +18,7 @@ interface TryOptions {
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly emit: (part: StreamPart) => void
+  readonly host?: ToolHost | undefined
 }
 
 type Call = Pick<ToolCallPart, 'callId' | 'name'>
@@ -42,7 +43,7 @@ export async function tryTool(tool: Tool, call: Call, input: unknown, options: T
 }
 
 /** One try. Its signal aborts with the run and when the time is over; what the tool does after that is ignored. */
-async function runOnce(tool: Tool, { callId, name }: Call, input: unknown, { signal, clock, emit }: TryOptions) {
+async function runOnce(tool: Tool, { callId, name }: Call, input: unknown, { signal, clock, emit, host }: TryOptions) {
   const controller = new AbortController()
   const forget = onAbort(signal, () => controller.abort(signal.reason))
   const cancelTimer = clock.setTimer(tool.timeoutMs, () => controller.abort(new ToolTimeout()))
@@ -53,7 +54,7 @@ async function runOnce(tool: Tool, { callId, name }: Call, input: unknown, { sig
   try {
     return await new Promise((resolve, reject) => {
       onAbort(controller.signal, ({ reason }) => reject(reason))
-      tool.execute(input, { signal: controller.signal, callId, report }).then(resolve, reject)
+      tool.execute(input, { signal: controller.signal, callId, report, host }).then(resolve, reject)
     })
   } finally {
     isOver = true
