@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Agent, type AgentOptions, createAgent } from './agents/agent.js'
+import type { SessionsApi } from './agents/session/sessions.js'
 import type { ClientLoadOptions, Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { Availability } from './engines/choice/model-registry.js'
@@ -22,6 +23,8 @@ export interface Alcove {
   corpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
+  /** Conversations that are kept on this device: give one to a run as `session`. */
+  readonly sessions: SessionsApi
   readonly storage: StorageApi
   /** Makes the models ready now rather than at the first run, and says what was chosen and refused. */
   load(options?: ClientLoadOptions): Promise<LadderReport>
@@ -49,6 +52,8 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
     return core
   }
 
+  const sessions = async () => (await open()).sessions()
+
   async function close(): Promise<void> {
     closed = true
     await (await core?.catch(() => undefined))?.close()
@@ -74,6 +79,15 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
       delete: async (id) => (await open()).models.delete(id),
       pin: async (id) => (await open()).models.pin(id),
       unpin: async (id) => (await open()).models.unpin(id),
+    },
+    sessions: {
+      create: async (session) => (await sessions()).create(session),
+      list: async () => (await sessions()).list(),
+      open: async (id) => (await sessions()).open(id),
+      delete: async (id) => (await sessions()).delete(id),
+      search: async (query, search) => (await sessions()).search(query, search),
+      import: async (file, limits) => (await sessions()).import(file, limits),
+      subscribe: async (listener) => (await sessions()).subscribe(listener),
     },
     storage: {
       usage: async () => (await open()).storage.usage(),

@@ -8,8 +8,9 @@ import { tool as makeTool, type Tool } from '../tools/tool.js'
 import type { Outcome } from '../tools/try-tool.js'
 import { type Job, runLoop } from './loop.js'
 import type { AgentInput, AgentOptions, AnswerObject, AnswerSchema, RunLimits } from './options.js'
-import { type AgentRun, type RunRecord, startRun } from './run.js'
+import { type AgentRun, type RunControl, type RunRecord, startRun } from './run.js'
 import type { RunState } from './run-state.js'
+import type { RunSession, RunStart } from './session/run-session.js'
 import { createUsageMeter } from './usage.js'
 
 export type { AgentInput, AgentOptions, ModelResolver, RetrievalOptions, RunLimits, StepState } from './options.js'
@@ -19,6 +20,8 @@ export type { RunState } from './run-state.js'
 export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
   /** Ends the run when it aborts. */
   readonly signal?: AbortSignal | undefined
+  /** The conversation that the run belongs to: its history comes before the input, and it keeps what the run adds. @default none */
+  readonly session?: RunSession | undefined
   /**
    * `true` also keeps and replays answers that are not deterministic; `false` neither asks nor fills the answer cache. Only for agents of a
    * client. @default answers at temperature 0 or with a seed
@@ -94,8 +97,11 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
   const { clock = systemClock, createId = randomId } = environment
   const toolCache = new Map<string, Promise<Outcome>>()
 
-  function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
-    const { signal, cache, schema, limits } = runOptions
+  function start(
+    { canAskApproval, ...given }: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>,
+    runOptions: RunOptions,
+  ) {
+    const { signal, session, cache, schema, limits } = runOptions
     let runner: ToolRunner | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -115,8 +121,30 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       runner = opened
     }
     const ownOptions = limits ? { ...options, limits: { ...options.limits, ...limits } } : options
-    const shared = { options: ownOptions, tools, schema, cache, record, meter, clock, createId, toolCache, onRunner }
-    return startRun(record, (control) => runLoop({ ...given, ...shared, control }), signal)
+    const shared = {
+      options: ownOptions,
+      canAskApproval,
+      schema,
+      cache,
+      record,
+      meter,
+      clock,
+      createId,
+      toolCache,
+      onRunner,
+    }
+    const execute = async (start: RunStart, control: RunControl) => {
+      const remembering = options.memory && (await import('../tools/builtin/memory.js')).memoryTools(options.memory)
+      return await runLoop({ ...start, ...shared, tools: remembering ? [...tools, ...remembering] : tools, control })
+    }
+    const begin = async (control: RunControl) => {
+      if (session === undefined) return await execute(given, control)
+      if (typeof session?.attach === 'function') return await session.attach({ given, record, control, execute })
+      throw new AlcoveError('invalid-argument', `session: expected a session, got ${describeValue(session)}`, {
+        hint: 'Open it first: await alcove.sessions.open(id).',
+      })
+    }
+    return startRun(record, begin, signal)
   }
 
   return {
@@ -147,6 +175,7 @@ function readOptions({
   maxSteps = 20,
   maxParallelCalls = 5,
   toolChoice,
+  memory,
 }: AgentOptions): readonly Tool[] {
   const isModel =
     typeof model === 'function' || typeof (model as { stream?: unknown } | undefined)?.stream === 'function'
@@ -166,7 +195,7 @@ function readOptions({
   const made = tools.map((one) =>
     typeof (one as Partial<Tool>).checkInput === 'function' ? one : makeTool(one as never),
   )
-  const names = made.map(({ name }) => name)
+  const names = [...made.map(({ name }) => name), ...(memory ? ['remember', 'recall'] : [])]
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw new AlcoveError('invalid-argument', `createAgent: two tools are named '${twice}'`)
   if (typeof toolChoice === 'object' && !names.includes(toolChoice.name)) {
