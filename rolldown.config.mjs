@@ -64,7 +64,12 @@ const keepPackageWorkers = {
 /** The page's entries. */
 const page = {
   ...common,
-  input: { index: 'src/index.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
+  input: {
+    index: 'src/index.ts',
+    testing: 'src/testing.ts',
+    'testing-contracts': 'src/testing-contracts.ts',
+    'tools/memory': 'src/tools/builtin/memory.ts',
+  },
   plugins: [keepPackageWorkers],
   output: { ...output, minify: true, dir: 'dist' },
 }
