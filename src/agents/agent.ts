@@ -10,7 +10,7 @@ import { type Job, runLoop } from './loop.js'
 import type { AgentInput, AgentOptions, AnswerObject, AnswerSchema, RunLimits } from './options.js'
 import { type AgentRun, type RunControl, type RunRecord, startRun } from './run.js'
 import type { RunState } from './run-state.js'
-import type { AttachedRun, RunSession, RunStart } from './session/run-session.js'
+import type { RunSession, RunStart } from './session/run-session.js'
 import { createUsageMeter } from './usage.js'
 
 export type { AgentInput, AgentOptions, ModelResolver, RetrievalOptions, RunLimits, StepState } from './options.js'
@@ -122,8 +122,8 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
     }
     const ownOptions = limits ? { ...options, limits: { ...options.limits, ...limits } } : options
     const shared = {
-      options: ownOptions,
       canAskApproval,
+      options: ownOptions,
       schema,
       cache,
       record,
@@ -133,11 +133,15 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       toolCache,
       onRunner,
     }
-    const execute = async (start: RunStart, control: RunControl) => {
-      const remembering = options.memory && (await import('../tools/builtin/memory.js')).memoryTools(options.memory)
-      return await runLoop({ ...start, ...shared, tools: remembering ? [...tools, ...remembering] : tools, control })
+    const execute = (start: RunStart, control: RunControl, more: readonly Tool[] = []) =>
+      runLoop({ ...start, ...shared, tools: [...tools, ...more], control })
+    const { memory } = options
+    const begin = async (control: RunControl) => {
+      if (session === undefined && !memory) return await execute(given, control)
+      const { beginRun } = await import('./session/begin-run.js')
+      return await beginRun({ session, memory, given, record, control, execute })
     }
-    return startRun(record, inSession(session, { given, record, execute }), signal)
+    return startRun(record, begin, signal)
   }
 
   return {
@@ -158,17 +162,6 @@ export function createAgent(options: AgentOptions, environment: AgentEnvironment
       ])
       return { object, text, messages, citations, usage, finish, state: run.state }
     },
-  }
-}
-
-/** A run as its session executes it, or as it is without one. */
-function inSession(session: RunSession | undefined, run: Omit<AttachedRun, 'control'>) {
-  return async (control: RunControl) => {
-    if (session === undefined) return await run.execute(run.given, control)
-    if (typeof session?.attach === 'function') return await session.attach({ ...run, control })
-    throw new AlcoveError('invalid-argument', `session: expected a session, got ${describeValue(session)}`, {
-      hint: 'Open it first: await alcove.sessions.open(id).',
-    })
   }
 }
 
