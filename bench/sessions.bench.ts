@@ -65,7 +65,7 @@ async function measureReading(api: SessionsApi, ids: readonly string[], rounds: 
 async function measureWriting(api: SessionsApi, rounds: number) {
   const plain = createStore('bench-sessions-plain', 'entries')
   const session = await api.create()
-  const agent = createAgent({ model: scriptedModel(() => 'A short answer of a few words.') })
+  const agent = createAgent({ model: scriptedModel(Array(4 * rounds).fill('A short answer of a few words.')) })
   return await takeTurns(
     {
       add: (round) => timeOf(() => session.add(messageOf(0, Math.abs(round)))),

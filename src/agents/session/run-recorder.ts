@@ -93,6 +93,7 @@ export class RunRecorder {
     void this.#save()
   }
 
+  /** Whether there is something to write. */
   #noteStep({ type }: StreamPart): boolean {
     const { messages } = this.#options.record
     if (type === 'step-start') {
@@ -105,9 +106,10 @@ export class RunRecorder {
       this.#complete = Math.max(this.#complete, at + 1)
       if (at === messages.length - 1) this.#calls = []
     }
-    return type === 'step-start' || type === 'step-end'
+    return this.#complete > this.#row.stored
   }
 
+  /** Whether there is something to write. */
   #noteCall(part: StreamPart): boolean {
     if (part.type === 'tool-call') {
       const { callId, name, input } = part
