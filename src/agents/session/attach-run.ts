@@ -99,7 +99,7 @@ async function prepare({ rows, sessionId, intent }: AttachOptions, { given, reco
     return { start: { ...own, write }, row, isAgain }
   }
   const shown = closing.find(({ run }) => run.tail === headRow.head)?.added.at(-1)?.id ?? headRow.head
-  const base = intent.type === 'rerun' ? questionOf(messages, intent.from ?? shown) : shown
+  const base = intent.type === 'rerun' ? questionOf([...messages, ...closed], intent.from ?? shown) : shown
   const history = readBranch([...messages, ...closed], base).map(({ message }) => message)
   const asked = intent.type === 'ask' && !given.resumed ? readInput(given.input) : []
   const added = rows.rowsOf(asked, base)

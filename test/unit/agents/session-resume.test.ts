@@ -223,6 +223,18 @@ describe('a run that was cut off by closing the tab', () => {
     expect(await session.unfinished()).toBeUndefined()
   })
 
+  it('so does answering its question anew', async () => {
+    const desk = openDesk()
+    const { tools } = setUp()
+    const session = await (await desk.tab()).create()
+    const turn = { text: 'I pay. ', toolCalls: [{ name: 'pay', input: { amount: 1 } }] }
+    await agentOf([turn], { tools }).agent.generate('Go', { session })
+    expect(await session.rerun(agentOf(['No.']).agent).text).toBe('No.')
+    expect(await textsOf(session)).toEqual(['Go', 'No.'])
+    expect((await session.branches()).length).toBe(2)
+    expect(await session.unfinished()).toBeUndefined()
+  })
+
   it('discard gives it up too, and without one resume says so', async () => {
     const desk = openDesk()
     const { tools } = setUp()

@@ -9,16 +9,16 @@ function setUp() {
   const inner = createMemoryStore()
   const state: { fail?: AlcoveErrorCode | undefined } = {}
   const warnings: string[] = []
-  const guard = () => {
+  const guard = async () => {
     if (state.fail) throw new AlcoveError(state.fail, 'told to')
   }
   const store = createSteadyStore(
     {
       ...inner,
-      entries: async (prefix, page) => (guard(), inner.entries(prefix, page)),
-      getMany: async (keys) => (guard(), inner.getMany(keys)),
-      write: async (changes) => (guard(), inner.write(changes)),
-      clear: async () => (guard(), inner.clear()),
+      entries: async (prefix, page) => await guard().then(() => inner.entries(prefix, page)),
+      getMany: async (keys) => await guard().then(() => inner.getMany(keys)),
+      write: async (changes) => await guard().then(() => inner.write(changes)),
+      clear: async () => await guard().then(() => inner.clear()),
     },
     { onWarning: ({ code }) => warnings.push(code) },
   )
