@@ -456,3 +456,75 @@ describe('several servers', () => {
     await expect(connect(options as McpOptions)).rejects.toMatchObject({ code: 'invalid-argument' })
   })
 })
+
+describe('a server without a handshake that asks back', () => {
+  const refuse: RawBehaviour = ({ response, message }) =>
+    response
+      .writeHead(400, { 'content-type': 'application/json' })
+      .end(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id: message.id,
+          error: { code: -32022, message: 'no', data: { supported: ['2026-07-28'] } },
+        }),
+      )
+  const behave = (calls: RawBehaviour): Partial<Record<string, RawBehaviour>> => ({
+    initialize: refuse,
+    'server/discover': ({ reply }) =>
+      reply({ resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} } }),
+    'tools/call': calls,
+  })
+  const askColour: RawBehaviour = ({ message, reply }) => {
+    const { inputResponses, requestState } = message.params
+    if (inputResponses === undefined) {
+      const inputRequests = { colour: { method: 'elicitation/create', params: { message: 'Which colour?' } } }
+      return reply({ resultType: 'input_required', requestState: 'opaque', inputRequests })
+    }
+    reply({ content: [{ type: 'text', text: JSON.stringify([inputResponses, requestState]) }] })
+  }
+
+  test('gets the answer with the next try', async () => {
+    const server = await start(behave(askColour))
+    const onElicit = () => ({ action: 'accept', content: { colour: 'blue' } })
+    const mcp = await connect({ url: server.url, onElicit })
+    expect(JSON.parse((await call(mcp)) as string)).toEqual([{ colour: onElicit() }, 'opaque'])
+    const [first] = server.messages.filter(({ method }) => method === 'tools/call')
+    expect(first?.params._meta['io.modelcontextprotocol/clientCapabilities']).toEqual({ elicitation: {} })
+  })
+
+  test('is refused what the host does not give', async () => {
+    const mcp = await connect({ url: (await start(behave(askColour))).url })
+    await expect(call(mcp)).rejects.toMatchObject({
+      code: 'permission-denied',
+      hint: expect.stringContaining('onElicit'),
+    })
+  })
+
+  test('is not answered for ever', async () => {
+    const server = await start(behave(({ reply }) => reply({ resultType: 'input_required', requestState: 'again' })))
+    await expect(call(await connect({ url: server.url }))).rejects.toMatchObject({ code: 'parse-failed' })
+    expect(server.messages.filter(({ method }) => method === 'tools/call')).toHaveLength(5)
+  })
+})
+
+test('a server may use the page’s model where the host lets it; headers may come from a function', async () => {
+  const server = await start({
+    'tools/call': ({ stream, event }) => {
+      stream()
+      event({ jsonrpc: '2.0', id: 'ask', method: 'sampling/createMessage', params: { messages: [] } })
+    },
+  })
+  const answer = { role: 'assistant', content: { type: 'text', text: 'hello' }, model: 'm' }
+  const mcp = await connect({
+    url: server.url,
+    onSample: () => answer,
+    headers: async () => ({ 'x-key': 'k1' }),
+    timeoutMs: 500,
+  })
+  const running = call(mcp)
+  running?.catch(() => {})
+  await vi.waitFor(() => expect(server.messages.at(-1)).toMatchObject({ id: 'ask', result: answer }))
+  expect(server.requests.every(({ headers }) => headers['x-key'] === 'k1')).toBe(true)
+  await mcp.close()
+  await expect(running).rejects.toMatchObject({ code: 'closed' })
+})
