@@ -278,6 +278,14 @@ describe('a server that asks for a sign-in', () => {
     expect(JSON.stringify([error.message, error.hint, error.details])).not.toContain('very-secret')
   })
 
+  test('or does not let the page’s origin in, is told of as both', async () => {
+    const server = await start({ initialize: ({ response }) => response.writeHead(403).end() })
+    await expect(connect({ url: server.url })).rejects.toMatchObject({
+      code: 'permission-denied',
+      hint: expect.stringContaining('origin'),
+    })
+  })
+
   test('does not ask for ever', async () => {
     const server = await start({ initialize: guarded })
     const authorize = vi.fn(() => ({ authorization: 'Bearer bad' }))
@@ -459,15 +467,13 @@ describe('several servers', () => {
 
 describe('a server without a handshake that asks back', () => {
   const refuse: RawBehaviour = ({ response, message }) =>
-    response
-      .writeHead(400, { 'content-type': 'application/json' })
-      .end(
-        JSON.stringify({
-          jsonrpc: '2.0',
-          id: message.id,
-          error: { code: -32022, message: 'no', data: { supported: ['2026-07-28'] } },
-        }),
-      )
+    response.writeHead(400, { 'content-type': 'application/json' }).end(
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id: message.id,
+        error: { code: -32022, message: 'no', data: { supported: ['2026-07-28'] } },
+      }),
+    )
   const behave = (calls: RawBehaviour): Partial<Record<string, RawBehaviour>> => ({
     initialize: refuse,
     'server/discover': ({ reply }) =>
