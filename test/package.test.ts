@@ -30,11 +30,6 @@ test('the build is there', () => {
   expect(existsSync(types), 'run `npm run build` first').toBe(true)
 })
 
-<<<<<<< HEAD
-/** Declarations of the entries, within the folder of types. */
-const entries = Object.values(exports).flatMap((target) =>
-  typeof target === 'string' || target.types.includes('*') ? [] : [relative('dist/types', target.types)],
-=======
 /** Declarations of the entries `alcove/tools/<name>`, by name. */
 const toolEntries = Object.fromEntries(
   readdirSync(join(root, 'dist'))
@@ -44,23 +39,22 @@ const toolEntries = Object.fromEntries(
       return [name, types.replace('./dist/types/', '').replace('*', name)]
     }),
 )
+/** Declarations of all entries, within the folder of types. */
+const entries = new Set([
+  ...Object.values(exports).flatMap((target) =>
+    typeof target === 'string' || target.types.includes('*') ? [] : [relative('dist/types', target.types)],
+  ),
+  ...Object.values(toolEntries),
+])
 
 test('each built-in tool is an entry, with its declarations', () => {
-  const names = 'calculator clock fetch-page files image javascript notes page-context python search web-search'
+  const names = 'calculator clock fetch-page files image javascript memory notes page-context python search web-search'
   expect(Object.keys(toolEntries).sort()).toEqual(names.split(' '))
   const missing = Object.values(toolEntries).filter((entry) => !existsSync(join(types, entry)))
   expect(missing).toEqual([])
 })
 
-test.each(['index.d.ts', 'testing.d.ts', 'testing-contracts.d.ts', ...Object.values(toolEntries)])(
-  '%s needs no package that a consumer does not get',
-  (entry) => {
-    expect(packagesOf(entry).filter((name) => !(name in dependencies))).toEqual([])
-  },
->>>>>>> w-tools
-)
-
-test.each(entries)('%s needs no package that a consumer does not get', (entry) => {
+test.each([...entries])('%s needs no package that a consumer does not get', (entry) => {
   expect(packagesOf(entry).filter((name) => !(name in dependencies))).toEqual([])
 })
 
