@@ -1,8 +1,9 @@
 // What a client offers besides agents, as types: the public face of what `compose.ts` wires together.
-import type { LadderReport } from './engines/choice/ladder.js'
-import type { Availability, ModelListing } from './engines/choice/model-registry.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
+import type { Availability, ModelListing } from './engines/choice/listing.js'
+import type { LadderReport } from './engines/choice/report.js'
 import type { Corpus, CorpusOptions } from './protocol/corpus.js'
-import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
+import type { ChatModel, LoadOptions, ModelRequest, ModelTask } from './protocol/model.js'
 
 export interface CorpusOpenOptions extends CorpusOptions {
   /**
@@ -18,6 +19,10 @@ export interface ClientLoadOptions extends LoadOptions {
    * answers sooner.
    */
   readonly prime?: string | undefined
+  /**
+   * What the models have to be from now on, field by field instead of `createAlcove`'s. With a `task`, only its model is made ready.
+   */
+  readonly constraints?: ModelConstraints | undefined
 }
 
 /** The models that can be used here. */
@@ -70,14 +75,18 @@ export interface Core {
   resolveModel(
     model: string | ChatModel | undefined,
     task: ModelTask,
-    options: LoadOptions & { readonly cache?: boolean | undefined },
+    options: LoadOptions & {
+      readonly cache?: boolean | undefined
+      readonly constraints?: ModelConstraints | undefined
+    },
   ): Promise<ChatModel>
   openCorpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
   readonly storage: StorageApi
   load(options?: ClientLoadOptions): Promise<LadderReport>
-  availability(): Promise<Availability>
+  availability(task?: ModelTask): Promise<Availability>
+  preload(requests: readonly ModelRequest[], options?: { readonly signal?: AbortSignal | undefined }): Promise<void>
   health(): Promise<Health>
   close(): Promise<void>
 }

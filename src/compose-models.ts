@@ -1,25 +1,31 @@
 import { type CachedAnswer, cachedAnswerVersion, cacheModel, isCachedAnswer } from './engines/cached-model.js'
 import { type Consent, createConsent } from './engines/choice/consent.js'
-import { type DeviceProfile, probeDevice } from './engines/choice/device.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
+import type { DeviceProfile } from './engines/choice/device.js'
+import type { DeviceNotes } from './engines/choice/device-memory.js'
 import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
-import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
-import type { ModelInspection } from './engines/engine.js'
+import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
+import type { Refusal } from './engines/choice/report.js'
+import type { ModelInspection, ModelSpec } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
 import { openLlmWorker } from './package-workers.js'
-import type { AlcoveError } from './protocol/error.js'
+import { AlcoveError, isAlcoveError } from './protocol/error.js'
 import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
 import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
+import { systemClock } from './runtime/clock.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
+import type { Store } from './store/store.js'
 import { createTieredCache, type TieredCache } from './store/tiered-cache.js'
 
 const isRemote = (id: string) => id.startsWith('http:')
 /** Models without files of ours. */
 const isOnPage = (id: string) => id === 'prompt-api' || isRemote(id)
 const importPromptApi = () => import('./engines/prompt-api/chat.js')
+const importCatalogue = () => import('./engines/choice/catalogue.js')
 
 /** The chat models of a client and the cache of their answers. */
 export interface Models {
@@ -27,6 +33,12 @@ export interface Models {
   readonly host: WorkerHost<LlmApi>
   device(): Promise<DeviceProfile>
   consent(): Promise<Consent>
+  /** What a worker must know of a model, with what the catalogue knows. */
+  specOf(id: string, contextTokens?: number): Promise<ModelSpec>
+  /** Replaces what a chosen model has to be. */
+  constrain(constraints: ModelConstraints): void
+  /** Embedding models of `'auto'`, best first for this device. @param asks whether what needs consent counts as refused */
+  planEmbedders(asks: boolean): Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
   /** The model for a task, or the one that was named, behind the answer cache. */
   resolve(model: string | ChatModel | undefined, task: ModelTask, options: ResolveOptions): Promise<ChatModel>
   /** Bytes of kept answers. */
@@ -38,10 +50,14 @@ export interface Models {
 export interface ResolveOptions extends LoadOptions {
   /** `true`: also answers that are not deterministic are kept; `false`: none. @default deterministic ones */
   readonly cache?: boolean | undefined
+  /** What the model has to be, where one may be chosen. */
+  readonly constraints?: ModelConstraints | undefined
 }
 
 export interface ModelsOptions {
   readonly settings: Settings
+  /** What a chosen model has to be, checked. */
+  readonly constraints: ModelConstraints
   readonly sources: ModelSources
   readonly onWarning: (error: AlcoveError) => void
   readonly remote: () => Promise<HttpEngine>
@@ -65,7 +81,7 @@ export function composeModels(options: ModelsOptions): Models {
   let answers: TieredCache<CachedAnswer> | undefined
 
   const device = () => {
-    profile ??= probeDevice()
+    profile ??= import('./engines/choice/device.js').then(({ probeDevice }) => probeDevice())
     return profile
   }
   const getConsent = () => {
@@ -94,10 +110,21 @@ export function composeModels(options: ModelsOptions): Models {
     return answers
   }
 
+  const specOf = async (id: string, contextTokens?: number): Promise<ModelSpec> => {
+    const { findEntry, nearestIds } = await importCatalogue()
+    try {
+      const spec = createModelSpec(id, sources, findEntry(id))
+      return contextTokens === undefined ? spec : { ...spec, contextTokens }
+    } catch (error) {
+      throw withNearest(error, nearestIds(id))
+    }
+  }
+
   async function beforeLoad(id: string, signal: AbortSignal | undefined): Promise<void> {
-    const inspection = await inspectModel(host, createModelSpec(id, sources), { signal })
+    const inspection = await inspectModel(host, await specOf(id), { signal })
+    if (inspection.error?.code === 'model-not-found') await suggestNames(id, inspection.error)
     if (inspection.state !== 'downloadable') return
-    const entry = findEntry(id)
+    const entry = (await importCatalogue()).findEntry(id)
     // Where nobody tells the size, the memory that it takes is an upper bound.
     const bytes = inspection.bytes ?? entry?.downloadBytes ?? entry?.memoryBytes
     await (await getConsent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
@@ -106,23 +133,54 @@ export function composeModels(options: ModelsOptions): Models {
   /** The browser's own model, whose sessions no worker's end frees. */
   let own: ChatModel | undefined
 
-  async function create(id: string): Promise<ChatModel> {
+  async function create(id: string, contextTokens?: number): Promise<ChatModel> {
     if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
     if (id === 'prompt-api') {
       own = await (await importPromptApi()).createPromptApiChat()
       return own
     }
     if (isRemote(id)) return (await remote()).chat(id)
-    const spec = createModelSpec(id, sources)
+    const spec = await specOf(id, contextTokens)
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
   }
 
-  const isEmbedder = (id: string) => embeddingCatalogue.some((entry) => entry.id === id) || id === settings.embedder
+  const isEmbedder = async (id: string) =>
+    id === settings.embedder || (await importCatalogue()).embeddingCatalogue.some((entry) => entry.id === id)
 
   async function inspect(id: string, signal?: AbortSignal): Promise<ModelInspection> {
     if (id === 'prompt-api') return (await importPromptApi()).inspectPromptApi()
     if (isRemote(id)) return (await remote()).inspect(id)
-    return isEmbedder(id) ? inspectEmbedder(id, signal) : inspectModel(host, createModelSpec(id, sources), { signal })
+    return (await isEmbedder(id)) ? inspectEmbedder(id, signal) : inspectModel(host, await specOf(id), { signal })
+  }
+
+  let constraints = options.constraints
+  const stored = async (ids: readonly string[]) => {
+    const { storedModels } = await import('./engines/choice/stored-models.js')
+    return storedModels(
+      ids.filter((id) => !isOnPage(id) && id !== 'extractive'),
+      sources,
+    )
+  }
+  const consentLimits = async () => {
+    const { saveData } = await device()
+    return { unaskedBytes: saveData ? 0 : settings.maxDownloadBytes, canAsk: settings.confirmDownload !== undefined }
+  }
+
+  async function planEmbedders(asks: boolean) {
+    const [{ planLadder }, { embeddingCatalogue }] = await Promise.all([
+      import('./engines/choice/plan.js'),
+      importCatalogue(),
+    ])
+    const ids = embeddingCatalogue.map(({ id }) => id)
+    const { languages, maxDownloadBytes, maxMemoryBytes } = constraints
+    const { rungs, refused } = planLadder(ids, {
+      device: await device(),
+      constraints: { languages, maxDownloadBytes, maxMemoryBytes },
+      stored: await stored(ids),
+      consent: asks ? await consentLimits() : undefined,
+      isFree: true,
+    })
+    return { ids: rungs.map(({ id }) => id), refused }
   }
 
   const registry = createModelRegistry({
@@ -137,12 +195,32 @@ export function composeModels(options: ModelsOptions): Models {
     isFetching: async (id) => {
       if (isOnPage(id)) return false
       const { isFetching, weightFolder } = await import('./engines/weights/kept-weights.js')
-      return isFetching(sources.cacheName, weightFolder(createModelSpec(id, sources)))
+      return isFetching(sources.cacheName, weightFolder(await specOf(id)))
     },
     async remove(id) {
-      if (!isOnPage(id)) await removeModel(host, createModelSpec(id, sources))
+      if (!isOnPage(id)) await removeModel(host, await specOf(id))
     },
+    constraints,
+    allowsHub: sources.allowRemote,
+    stored,
+    async notes() {
+      notes ??= openNotes()
+      return notes
+    },
+    consentLimits,
   })
+
+  let notes: Promise<DeviceNotes> | undefined
+  let noteStore: Promise<Store> | undefined
+  async function openNotes(): Promise<DeviceNotes> {
+    const { createDeviceNotes } = await import('./engines/choice/device-memory.js')
+    const { webLlmVersion } = await importCatalogue()
+    const open = () => {
+      noteStore ??= openStore(`${settings.storageName}-devices`)
+      return noteStore
+    }
+    return createDeviceNotes(open, `${(await device()).fingerprint}|${webLlmVersion}`, systemClock.wallTime)
+  }
 
   /** A remote model of one name is another one at another address. */
   const revisionOf = ({ id }: ChatModel) => (isRemote(id) ? [settings.http?.baseUrl].flat().join(' ') : undefined)
@@ -163,6 +241,12 @@ export function composeModels(options: ModelsOptions): Models {
     registry,
     host,
     device,
+    specOf,
+    planEmbedders,
+    constrain(given) {
+      constraints = given
+      registry.constrain(given)
+    },
     consent: getConsent,
     async resolve(model, task, { cache, ...options }) {
       const chatTask = task === 'embedding' ? 'chat' : task
@@ -182,6 +266,7 @@ export function composeModels(options: ModelsOptions): Models {
       // Ending the worker frees its models, also one that is busy and would let a dispose wait.
       await own?.dispose()
       await answers?.close()
+      await (await noteStore)?.close()
       await host.close()
     },
   }
@@ -189,4 +274,19 @@ export function composeModels(options: ModelsOptions): Models {
   async function named(id: string, options: LoadOptions): Promise<ChatModel> {
     return id === 'auto' ? registry.resolve('chat', options) : registry.get(id)
   }
+}
+
+/** The same error, with the ids of the catalogue that are most like a wrong one. */
+function withNearest(error: unknown, nearest: readonly string[]): unknown {
+  if (!isAlcoveError(error) || nearest.length === 0) return error
+  const { code, message, cause, details } = error
+  const hint = `Did you mean ${nearest.map((id) => `'${id}'`).join(', ')}?`
+  return new AlcoveError(code, message, { hint, cause, details: { nearest, ...details } })
+}
+
+/** @throws AlcoveError what an inspection found, with nearest names where the catalogue has any and the engine named none */
+async function suggestNames(id: string, { code, message, hint }: NonNullable<ModelInspection['error']>): Promise<void> {
+  const { findEntry, nearestIds } = await importCatalogue()
+  const nearest = findEntry(id) || hint.startsWith('Did you mean') ? [] : nearestIds(id)
+  if (nearest.length > 0) throw withNearest(new AlcoveError(code, message, { hint }), nearest)
 }

@@ -1,37 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type ModelSpec, parseModelId } from '../engine.js'
-import catalogue from './catalogue.json' with { type: 'json' }
-
-/** What the catalogue knows of a model. A field that nobody could look up is absent. */
-export interface CatalogueEntry {
-  readonly id: string
-  readonly title: string
-  readonly goodFor: string
-  readonly trust?: 'answer' | 'draft'
-  readonly dialect?: string
-  readonly contextTokens: number
-  readonly downloadBytes?: number
-  readonly memoryBytes?: number
-  readonly needs: readonly string[]
-  readonly licence?: string
-  readonly languages?: readonly string[]
-  /** Where the hub has it, when that is not the repo in the id. */
-  readonly hubRepo?: string
-  /** The hub has no such file: only `modelBaseUrl` is asked. */
-  readonly selfHostedOnly?: boolean
-  readonly dtype?: string
-  readonly pooling?: 'mean' | 'cls' | 'last'
-}
-
-/** The recommended chat models, best first. */
-export const chatCatalogue = catalogue.chat as readonly CatalogueEntry[]
-/** The recommended embedding models, best first. */
-export const embeddingCatalogue = catalogue.embedding as readonly CatalogueEntry[]
-
-const byId = new Map([...chatCatalogue, ...embeddingCatalogue].map((entry) => [entry.id, entry]))
-
-/** The catalogue entry of a model id, if it has one. */
-export const findEntry = (id: string): CatalogueEntry | undefined => byId.get(id)
+import type { CatalogueEntry } from './catalogue.js'
 
 /** Where models may come from: what a page's author configured. */
 export interface ModelSources {
@@ -48,10 +17,11 @@ const WORKER_SCHEMES = ['webllm', 'transformers', 'wllama']
 
 /**
  * What a worker must know to find and run the model of an id.
+ * @param entry what the catalogue knows of it
  * @throws AlcoveError `invalid-argument` when the id names no engine or no model
  */
-export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
-  const { scheme, file } = parseModelId(id)
+export function createModelSpec(id: string, sources: ModelSources, entry?: CatalogueEntry): ModelSpec {
+  const { scheme, file } = readId(id)
   if (!WORKER_SCHEMES.includes(scheme) || (scheme === 'wllama' && file === undefined)) {
     throw new AlcoveError(
       'invalid-argument',
@@ -59,7 +29,6 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
     )
   }
   const { baseUrl, ...where } = sources
-  const entry = findEntry(id)
   return {
     id,
     ...where,
@@ -68,16 +37,27 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
   }
 }
 
+/** An id without a scheme is answered with the list of schemes, as one of an unknown scheme is. */
+function readId(id: string): { readonly scheme: string; readonly file?: string | undefined } {
+  return id.includes(':') ? parseModelId(id) : { scheme: '' }
+}
+
 function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
   const { contextTokens, trust, dialect, hubRepo, dtype, languages, pooling, selfHostedOnly } = entry
+  const { revision, files, queryPrefix, documentPrefix } = entry
   return {
     contextTokens,
     ...(trust && { trust }),
     ...(dialect && { dialect }),
     ...(hubRepo && { hubRepo }),
     ...(dtype && { dtype }),
-    ...(languages && { languages }),
+    // To the engines, no list means that nothing is known against a language.
+    ...(languages && !languages.includes('mul') && { languages }),
     ...(pooling && { pooling }),
     ...(selfHostedOnly && { selfHostedOnly }),
+    ...(revision && { revision }),
+    ...(files && { files }),
+    ...(queryPrefix !== undefined && { queryPrefix }),
+    ...(documentPrefix !== undefined && { documentPrefix }),
   }
 }
