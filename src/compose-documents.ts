@@ -1,9 +1,9 @@
 import type { CorpusOpenOptions } from './client.js'
 import type { Consent } from './engines/choice/consent.js'
 import type { Availability } from './engines/choice/listing.js'
-import type { ModelSources } from './engines/choice/model-spec.js'
+import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import type { Refusal } from './engines/choice/report.js'
-import type { ModelInspection, ModelSpec } from './engines/engine.js'
+import type { ModelInspection } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import { openRetrievalWorker } from './package-workers.js'
 import type { Corpus } from './protocol/corpus.js'
@@ -42,8 +42,6 @@ export interface DocumentsOptions {
   readonly settings: Settings
   readonly sources: ModelSources
   readonly consent: () => Promise<Consent>
-  /** What a worker must know of a model. */
-  readonly specOf: (id: string) => Promise<ModelSpec>
   /** Ids of `'auto'`, best first for this device, and why others are not tried. */
   readonly planEmbedders: (
     asks: boolean,
@@ -53,7 +51,7 @@ export interface DocumentsOptions {
 }
 
 export function composeDocuments(options: DocumentsOptions): Documents {
-  const { settings, onWarning, remote, specOf } = options
+  const { settings, sources, onWarning, remote } = options
   const { embedder: configured } = settings
   const host = createWorkerHost<RetrievalApi>({
     name: 'alcove-retrieval',
@@ -91,7 +89,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       await remoteModel.load(load)
       await corpora.setEmbedder(remoteModel)
     } else if (!object || object.id !== id) {
-      const spec = await specOf(id)
+      const spec = createModelSpec(id, sources)
       const inspection = await corpora.inspectEmbedder(spec, load)
       if (inspection.error) throw new AlcoveError(inspection.error.code, inspection.error.message, inspection.error)
       await abortable(askConsent(id, inspection), load.signal)
@@ -153,7 +151,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     if (loading) return 'downloading'
     for (const id of await candidates(false)) {
       if (object || id.startsWith('http:')) return 'available'
-      const { state } = await corpora.inspectEmbedder(await specOf(id))
+      const { state } = await corpora.inspectEmbedder(createModelSpec(id, sources))
       if (state !== 'unavailable') return state
     }
     return 'unavailable'
@@ -186,7 +184,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       loadedId = undefined
       await corpora.setEmbedder(undefined)
     },
-    inspect: async (id, signal) => corpora.inspectEmbedder(await specOf(id), { signal }),
+    inspect: async (id, signal) => corpora.inspectEmbedder(createModelSpec(id, sources), { signal }),
   }
 }
 

@@ -6,7 +6,7 @@ import type { DeviceNotes } from './engines/choice/device-memory.js'
 import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import type { Refusal } from './engines/choice/report.js'
-import type { ModelInspection, ModelSpec } from './engines/engine.js'
+import type { ModelInspection } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
@@ -33,8 +33,6 @@ export interface Models {
   readonly host: WorkerHost<LlmApi>
   device(): Promise<DeviceProfile>
   consent(): Promise<Consent>
-  /** What a worker must know of a model, with what the catalogue knows. */
-  specOf(id: string, contextTokens?: number): Promise<ModelSpec>
   /** Replaces what a chosen model has to be. */
   constrain(constraints: ModelConstraints): void
   /** Embedding models of `'auto'`, best first for this device. @param asks whether what needs consent counts as refused */
@@ -77,26 +75,25 @@ export function composeModels(options: ModelsOptions): Models {
     open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
   })
   let profile: Promise<DeviceProfile> | undefined
-  let consent: Promise<Consent> | undefined
+  let consent: Consent | undefined
   let answers: TieredCache<CachedAnswer> | undefined
 
   const device = () => {
     profile ??= import('./engines/choice/device.js').then(({ probeDevice }) => probeDevice())
     return profile
   }
-  const getConsent = () => {
+  const getConsent = (): Consent => {
     const { maxDownloadBytes, confirmDownload } = settings
-    consent ??= device().then(({ saveData }) => {
-      const own = createConsent({ maxDownloadBytes, confirmDownload, saveData })
-      return {
-        ...own,
-        async check(request) {
-          await own.check(request)
-          if (request.bytes !== undefined && request.bytes >= RESERVED_FROM_BYTES)
-            await reserve(request.id, request.bytes)
-        },
-      }
-    })
+    if (consent) return consent
+    const asked = createConsent({ maxDownloadBytes, confirmDownload, saveData: savesData() })
+    consent = {
+      ...asked,
+      async check(request) {
+        await asked.check(request)
+        if (request.bytes !== undefined && request.bytes >= RESERVED_FROM_BYTES)
+          await reserve(request.id, request.bytes)
+      },
+    }
     return consent
   }
   const answerCache = (limits: NonNullable<Settings['cache']>) => {
@@ -110,24 +107,18 @@ export function composeModels(options: ModelsOptions): Models {
     return answers
   }
 
-  const specOf = async (id: string, contextTokens?: number): Promise<ModelSpec> => {
-    const { findEntry, nearestIds } = await importCatalogue()
-    try {
-      const spec = createModelSpec(id, sources, findEntry(id))
-      return contextTokens === undefined ? spec : { ...spec, contextTokens }
-    } catch (error) {
-      throw withNearest(error, nearestIds(id))
-    }
-  }
+  const unaskedBytes = () => (savesData() ? 0 : settings.maxDownloadBytes)
 
   async function beforeLoad(id: string, signal: AbortSignal | undefined): Promise<void> {
-    const inspection = await inspectModel(host, await specOf(id), { signal })
+    const inspection = await inspectModel(host, createModelSpec(id, sources), { signal })
     if (inspection.error?.code === 'model-not-found') await suggestNames(id, inspection.error)
     if (inspection.state !== 'downloadable') return
-    const entry = (await importCatalogue()).findEntry(id)
+    const isUnasked = inspection.bytes !== undefined && inspection.bytes <= unaskedBytes()
+    // The question names the model; without a question its name is not needed.
+    const entry = isUnasked ? undefined : (await importCatalogue()).findEntry(id)
     // Where nobody tells the size, the memory that it takes is an upper bound.
     const bytes = inspection.bytes ?? entry?.downloadBytes ?? entry?.memoryBytes
-    await (await getConsent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
+    await getConsent().check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
   }
 
   /** The browser's own model, whose sessions no worker's end frees. */
@@ -140,7 +131,8 @@ export function composeModels(options: ModelsOptions): Models {
       return own
     }
     if (isRemote(id)) return (await remote()).chat(id)
-    const spec = await specOf(id, contextTokens)
+    const known = await withNearestIds(id, () => createModelSpec(id, sources))
+    const spec = contextTokens === undefined ? known : { ...known, contextTokens }
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
   }
 
@@ -150,7 +142,9 @@ export function composeModels(options: ModelsOptions): Models {
   async function inspect(id: string, signal?: AbortSignal): Promise<ModelInspection> {
     if (id === 'prompt-api') return (await importPromptApi()).inspectPromptApi()
     if (isRemote(id)) return (await remote()).inspect(id)
-    return (await isEmbedder(id)) ? inspectEmbedder(id, signal) : inspectModel(host, await specOf(id), { signal })
+    return (await isEmbedder(id))
+      ? inspectEmbedder(id, signal)
+      : inspectModel(host, createModelSpec(id, sources), { signal })
   }
 
   let constraints = options.constraints
@@ -161,10 +155,10 @@ export function composeModels(options: ModelsOptions): Models {
       sources,
     )
   }
-  const consentLimits = async () => {
-    const { saveData } = await device()
-    return { unaskedBytes: saveData ? 0 : settings.maxDownloadBytes, canAsk: settings.confirmDownload !== undefined }
-  }
+  const consentLimits = async () => ({
+    unaskedBytes: unaskedBytes(),
+    canAsk: settings.confirmDownload !== undefined,
+  })
 
   async function planEmbedders(asks: boolean) {
     const [{ planLadder }, { embeddingCatalogue }] = await Promise.all([
@@ -186,8 +180,8 @@ export function composeModels(options: ModelsOptions): Models {
   const registry = createModelRegistry({
     model: settings.model,
     consent: {
-      check: async (request) => (await getConsent()).check(request),
-      grant: (id) => void getConsent().then((own) => own.grant(id)),
+      check: (request) => getConsent().check(request),
+      grant: (id) => getConsent().grant(id),
     },
     device,
     create,
@@ -195,10 +189,10 @@ export function composeModels(options: ModelsOptions): Models {
     isFetching: async (id) => {
       if (isOnPage(id)) return false
       const { isFetching, weightFolder } = await import('./engines/weights/kept-weights.js')
-      return isFetching(sources.cacheName, weightFolder(await specOf(id)))
+      return isFetching(sources.cacheName, weightFolder(createModelSpec(id, sources)))
     },
     async remove(id) {
-      if (!isOnPage(id)) await removeModel(host, await specOf(id))
+      if (!isOnPage(id)) await removeModel(host, createModelSpec(id, sources))
     },
     constraints,
     allowsHub: sources.allowRemote,
@@ -241,13 +235,12 @@ export function composeModels(options: ModelsOptions): Models {
     registry,
     host,
     device,
-    specOf,
     planEmbedders,
     constrain(given) {
       constraints = given
       registry.constrain(given)
     },
-    consent: getConsent,
+    consent: async () => getConsent(),
     async resolve(model, task, { cache, ...options }) {
       const chatTask = task === 'embedding' ? 'chat' : task
       const own =
@@ -273,6 +266,21 @@ export function composeModels(options: ModelsOptions): Models {
 
   async function named(id: string, options: LoadOptions): Promise<ChatModel> {
     return id === 'auto' ? registry.resolve('chat', options) : registry.get(id)
+  }
+}
+
+/** Whether the person asked the browser to save data. */
+function savesData(): boolean {
+  const { connection } = (globalThis.navigator ?? {}) as { connection?: { readonly saveData?: boolean } }
+  return connection?.saveData === true
+}
+
+/** What `make` gives; its error, with the catalogue's ids that are most like this one. */
+async function withNearestIds<T>(id: string, make: () => T): Promise<T> {
+  try {
+    return make()
+  } catch (error) {
+    throw withNearest(error, (await importCatalogue()).nearestIds(id))
   }
 }
 

@@ -1,7 +1,6 @@
 import type { StorageApi } from './client.js'
 import type { Documents } from './compose-documents.js'
 import type { Models } from './compose-models.js'
-import { findEntry } from './engines/choice/catalogue.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import { deleteWeights, type KeptWeights, listWeights, weightFolder } from './engines/weights/kept-weights.js'
 import type { Settings } from './settings.js'
@@ -114,7 +113,7 @@ export function composeStorage({ settings, sources, models, documents }: Storage
 /** The folder of a model that has one; 'extractive' and models of the caller's own have none. */
 function folderOf(id: string | undefined, sources: ModelSources): string | undefined {
   try {
-    return id === undefined ? undefined : weightFolder(createModelSpec(id, sources, findEntry(id)))
+    return id === undefined ? undefined : weightFolder(createModelSpec(id, sources))
   } catch {
     return undefined
   }

@@ -55,7 +55,6 @@ export async function compose(settings: Settings): Promise<Core> {
     onWarning,
     remote,
     consent: models.consent,
-    specOf: models.specOf,
     planEmbedders: models.planEmbedders,
   })
 

@@ -51,7 +51,8 @@ export async function walkFor(
   const worth = isFree
     ? plan.rungs.map(({ id }) => id)
     : rungs.filter((rung) => typeof rung !== 'string' || planned.has(rung))
-  const attempt = { state, notes, stored, load, canAsk: consent?.canAsk ?? false }
+  const { maxDownloadBytes } = constraints
+  const attempt = { state, notes, stored, load, canAsk: consent?.canAsk ?? false, maxDownloadBytes }
   const result = await walkLadder(worth, (rung) => makeReady(rung, planned.get(rungId(rung)), attempt), plan.refused)
   for (const row of result.refused) state.refusals.set(row.model, row)
   const { model, contextTokens } = result.ready
@@ -72,6 +73,7 @@ interface Attempt {
   readonly stored: ReadonlySet<string> | undefined
   readonly load: LoadOptions
   readonly canAsk: boolean
+  readonly maxDownloadBytes: number | undefined
 }
 
 interface ReadyModel {
@@ -89,6 +91,7 @@ async function makeReady(rung: Rung, planned: PlannedRung | undefined, attempt: 
   if (rung === 'prompt-api' && !isPromptApiNamed(state.options.model))
     await (await import('../prompt-api/chat.js')).requireAvailable()
   refuseDeclined(rung, attempt)
+  await checkDownload(rung, attempt)
   const usual = findEntry(rung)?.contextTokens
   const contexts = planned?.contexts.length ? planned.contexts : [undefined]
   for (const [at, contextTokens] of contexts.entries()) {
@@ -139,6 +142,18 @@ async function loadNoted(
     }
     throw failure
   }
+}
+
+/** Where the catalogue does not know the length of a download, its servers do. */
+async function checkDownload(id: string, { state, maxDownloadBytes, load }: Attempt): Promise<void> {
+  if (maxDownloadBytes === undefined || id === 'extractive' || findEntry(id)?.downloadBytes !== undefined) return
+  const { bytes = 0 } = await state.options.inspect(id, load.signal)
+  if (bytes <= maxDownloadBytes) return
+  throw new AlcoveError(
+    'constraint-unmet',
+    `'${id}' is a download of ${bytes} bytes; at most ${maxDownloadBytes} are wanted.`,
+    { details: { constraint: 'maxDownloadBytes' } },
+  )
 }
 
 /** Who declined a download is not asked about others of nearly its size in a row. */

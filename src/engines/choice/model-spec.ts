@@ -1,6 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type ModelSpec, parseModelId } from '../engine.js'
-import type { CatalogueEntry } from './catalogue.js'
+import traits from './model-traits.json' with { type: 'json' }
 
 /** Where models may come from: what a page's author configured. */
 export interface ModelSources {
@@ -16,11 +16,16 @@ export interface ModelSources {
 const WORKER_SCHEMES = ['webllm', 'transformers', 'wllama']
 
 /**
+ * What the engines have to be told of the catalogue's models and do not find out or assume: it is here apart from the rest of the catalogue,
+ * so that a page that names its model pays for no more. Written by `scripts/catalogue.mjs`.
+ */
+const TRAITS: Readonly<Record<string, Partial<ModelSpec>>> = traits as never
+
+/**
  * What a worker must know to find and run the model of an id.
- * @param entry what the catalogue knows of it
  * @throws AlcoveError `invalid-argument` when the id names no engine or no model
  */
-export function createModelSpec(id: string, sources: ModelSources, entry?: CatalogueEntry): ModelSpec {
+export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
   const { scheme, file } = readId(id)
   if (!WORKER_SCHEMES.includes(scheme) || (scheme === 'wllama' && file === undefined)) {
     throw new AlcoveError(
@@ -33,31 +38,11 @@ export function createModelSpec(id: string, sources: ModelSources, entry?: Catal
     id,
     ...where,
     ...(baseUrl === undefined ? {} : { baseUrl }),
-    ...(entry ? entrySpec(entry) : {}),
+    ...(Object.hasOwn(TRAITS, id) ? TRAITS[id] : {}),
   }
 }
 
 /** An id without a scheme is answered with the list of schemes, as one of an unknown scheme is. */
 function readId(id: string): { readonly scheme: string; readonly file?: string | undefined } {
   return id.includes(':') ? parseModelId(id) : { scheme: '' }
-}
-
-function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
-  const { contextTokens, trust, dialect, hubRepo, dtype, languages, pooling, selfHostedOnly } = entry
-  const { revision, files, queryPrefix, documentPrefix } = entry
-  return {
-    contextTokens,
-    ...(trust && { trust }),
-    ...(dialect && { dialect }),
-    ...(hubRepo && { hubRepo }),
-    ...(dtype && { dtype }),
-    // To the engines, no list means that nothing is known against a language.
-    ...(languages && !languages.includes('mul') && { languages }),
-    ...(pooling && { pooling }),
-    ...(selfHostedOnly && { selfHostedOnly }),
-    ...(revision && { revision }),
-    ...(files && { files }),
-    ...(queryPrefix !== undefined && { queryPrefix }),
-    ...(documentPrefix !== undefined && { documentPrefix }),
-  }
 }

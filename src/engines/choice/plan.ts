@@ -57,12 +57,17 @@ export function planLadder(ids: readonly string[], input: PlanInput): LadderPlan
   const refused: Refusal[] = []
   const rungs: PlannedRung[] = []
   const families = new Set<string>()
+  const hopeless = new Set<string>()
   for (const id of input.isFree ? byLanguage(ids, input.device.language) : ids) {
     const entry = byId.get(id)
     if (input.isFree && entry && families.has(entry.family)) continue
+    const build = entry && `${id.slice(0, id.indexOf(':'))} ${entry.family}`
+    if (input.isFree && build && hopeless.has(build)) continue
     const verdict = judge(id, entry, input)
     if (verdict instanceof AlcoveError) {
       refused.push({ model: id, code: verdict.code, reason: verdict.message })
+      // A later build of an engine is for cards that lack something, and larger in every respect.
+      if (build && verdict.code !== 'webgpu-unavailable') hopeless.add(build)
       continue
     }
     rungs.push(verdict)
@@ -202,29 +207,41 @@ function refuseByConstraints(entry: CatalogueEntry, constraints: ModelConstraint
       'minContextTokens',
     )
   }
-  if (maxDownloadBytes !== undefined && (entry.downloadBytes ?? 0) > maxDownloadBytes) {
+  const bytes = leastDownload(entry)
+  if (maxDownloadBytes !== undefined && bytes > maxDownloadBytes) {
     return unmet(
-      `${entry.title} is a download of ${megabytes(entry.downloadBytes ?? 0)} MB; at most ${megabytes(maxDownloadBytes)} MB are wanted`,
+      `${entry.title} is a download of ${entry.downloadBytes ? '' : 'at least '}${megabytes(bytes)} MB; at most ${megabytes(maxDownloadBytes)} MB are wanted`,
       'maxDownloadBytes',
     )
   }
   return undefined
 }
 
-function refuseByDownload({ id, title, downloadBytes }: CatalogueEntry, input: PlanInput): AlcoveError | undefined {
+/** Of the catalogue's models whose length is known too, weights are 36 % and more of the memory that is not cache. */
+const LEAST_WEIGHT_SHARE = 1 / 3
+
+/** Length of a download, or the least that it can be. */
+function leastDownload(entry: CatalogueEntry): number {
+  return entry.downloadBytes ?? Math.round((predictMemory(entry, 0) ?? 0) * LEAST_WEIGHT_SHARE)
+}
+
+function refuseByDownload(entry: CatalogueEntry, input: PlanInput): AlcoveError | undefined {
+  const { id, title } = entry
   const { device, consent, stored } = input
-  if (downloadBytes === undefined || stored?.has(id)) return undefined
-  if (consent && !consent.canAsk && downloadBytes > consent.unaskedBytes) {
+  if (stored?.has(id)) return undefined
+  const bytes = leastDownload(entry)
+  const about = entry.downloadBytes ? `${bytes}` : `at least ${bytes}`
+  if (consent && !consent.canAsk && bytes > consent.unaskedBytes) {
     return new AlcoveError(
       'download-refused',
-      `${title} needs a download of ${downloadBytes} bytes; at most ${consent.unaskedBytes} bytes are fetched unasked.`,
+      `${title} needs a download of ${about} bytes; at most ${consent.unaskedBytes} bytes are fetched unasked.`,
     )
   }
   const { storageBytes } = device
-  if (storageBytes !== undefined && downloadBytes > storageBytes && downloadBytes >= STORED_FROM_BYTES) {
+  if (storageBytes !== undefined && bytes > storageBytes && bytes >= STORED_FROM_BYTES) {
     return new AlcoveError(
       'quota-exceeded',
-      `${title} needs ${megabytes(downloadBytes)} MB of storage; this page may use ${megabytes(storageBytes)} MB more.`,
+      `${title} needs ${about} bytes of storage; this page may use ${storageBytes} more.`,
     )
   }
   return undefined

@@ -1,5 +1,6 @@
 import type { CatalogueEntry } from './catalogue.js'
 import type { DeviceProfile } from './device.js'
+import { predictMemory } from './memory.js'
 
 /** A prompt with instructions, a question and a few passages. */
 export const USUAL_PROMPT_TOKENS = 512
@@ -8,8 +9,9 @@ export const USUAL_PROMPT_TOKENS = 512
 export type PrefillRates = Readonly<Record<string, number>>
 
 const schemeOf = (id: string): string => id.slice(0, id.indexOf(':'))
-/** Work a token: every weight is used once, and a file's length is about that of its weights. */
-const workOf = ({ downloadBytes, memoryBytes }: CatalogueEntry): number | undefined => downloadBytes ?? memoryBytes
+/** Work a token, in bytes: every weight is used once. By one measure for all models of an engine. */
+const workOf = (entry: CatalogueEntry): number | undefined =>
+  entry.id.startsWith('webllm:') ? predictMemory(entry, 0) : entry.downloadBytes
 
 /** Threads beside the first add about half a thread each: they share the memory's bandwidth. Only llama.cpp here uses more than one. */
 function threadFactor(id: string, device: DeviceProfile): number {

@@ -1,5 +1,4 @@
 import { listWeights, weightFolder } from '../weights/kept-weights.js'
-import { findEntry } from './catalogue.js'
 import { createModelSpec, type ModelSources } from './model-spec.js'
 
 /** Where WebLLM keeps the weights of its models; the name is its own. */
@@ -11,7 +10,7 @@ export async function storedModels(ids: readonly string[], sources: ModelSources
   const isStored = (id: string): boolean => {
     if (id.startsWith('webllm:')) return addresses.some((address) => address.includes(`/${id.slice(7)}/`))
     try {
-      return folders.has(weightFolder(createModelSpec(id, sources, findEntry(id))))
+      return folders.has(weightFolder(createModelSpec(id, sources)))
     } catch {
       return false
     }
