@@ -1,6 +1,6 @@
 // The model catalogue, src/engines/choice/catalogue.json, against what can be checked here: WebLLM's own list in the installed package, and
 // the configurations of the models in ALCOVE_MODELS_DIR. Without `--check` it also writes the figures of WebLLM's list into the catalogue,
-// and model-traits.json, which is what engines are told of a model, from it.
+// model-traits.json (what engines are told of a model) and weights/known-files.json (what files are checked by) from it.
 //
 //   node scripts/catalogue.mjs [--check]
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -12,6 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = join(root, 'src/engines/choice')
 const cataloguePath = join(folder, 'catalogue.json')
 const traitsPath = join(folder, 'model-traits.json')
+const filesPath = join(root, 'src/engines/weights/known-files.json')
 
 /** Fields that engines are told; the rest of an entry is for choosing. */
 const TRAITS = [
@@ -22,13 +23,12 @@ const TRAITS = [
   'pooling',
   'selfHostedOnly',
   'revision',
-  'files',
   'queryPrefix',
   'documentPrefix',
 ]
 /** What engines assume of a model that they are told nothing of. */
 const DEFAULTS = { trust: 'answer', dialect: 'hermes' }
-const USUAL_WEBLLM_CONTEXT = 4_096
+const USUAL_CONTEXT = { webllm: 4_096, wllama: 2_048, transformers: undefined }
 const HASH = /^[0-9a-f]{64}$/
 const REVISION = /^[0-9a-f]{40}$/
 
@@ -36,14 +36,12 @@ const REVISION = /^[0-9a-f]{40}$/
 function traitsOf(entry, kind) {
   /** @type {Record<string, unknown>} */
   const traits = {}
-  if (!(entry.id.startsWith('webllm:') && entry.contextTokens === USUAL_WEBLLM_CONTEXT)) {
-    traits.contextTokens = entry.contextTokens
-  }
+  const usual = USUAL_CONTEXT[/** @type {'webllm'} */ (entry.id.slice(0, entry.id.indexOf(':')))]
+  if (kind === 'embedding' || entry.contextTokens !== usual) traits.contextTokens = entry.contextTokens
   for (const name of TRAITS) {
     const value = entry[name]
     if (value !== undefined && value !== DEFAULTS[/** @type {'trust'} */ (name)]) traits[name] = value
   }
-  if (kind === 'chat' && entry.dialect === 'hermes') traits.dialect = 'hermes'
   // To the search, no list means that nothing is known against a language.
   if (kind === 'embedding' && entry.languages && !entry.languages.includes('mul')) traits.languages = entry.languages
   return traits
@@ -54,7 +52,21 @@ export function traitsFor(catalogue) {
   /** @type {Record<string, unknown>} */
   const all = {}
   for (const kind of /** @type {const} */ (['chat', 'embedding'])) {
-    for (const entry of catalogue[kind]) all[entry.id] = traitsOf(entry, kind)
+    for (const entry of catalogue[kind]) {
+      const traits = traitsOf(entry, kind)
+      if (Object.keys(traits).length > 0) all[entry.id] = traits
+    }
+  }
+  return all
+}
+
+/** Lengths and hashes of files, by the path of their folder on the hub: workers check by them what arrives. @param {any} catalogue */
+export function filesFor(catalogue) {
+  /** @type {Record<string, unknown>} */
+  const all = {}
+  for (const { id, hubRepo, revision, files } of [...catalogue.chat, ...catalogue.embedding]) {
+    const repo = hubRepo ?? id.slice(id.indexOf(':') + 1).replace(/\/[^/]*\.gguf$/, '')
+    if (files) all[`${repo}/resolve/${revision}/`] = files
   }
   return all
 }
@@ -163,6 +175,17 @@ export function checkLocal(catalogue, modelsFolder) {
   return { problems, checked }
 }
 
+/** Whether the two files that are written from the catalogue still say what it says. @param {any} catalogue */
+export function checkWritten(catalogue) {
+  const written = /** @type {const} */ ([
+    [traitsPath, traitsFor(catalogue)],
+    [filesPath, filesFor(catalogue)],
+  ])
+  return written
+    .filter(([path, expected]) => JSON.stringify(JSON.parse(readFileSync(path, 'utf8'))) !== JSON.stringify(expected))
+    .map(([path]) => `${path.slice(root.length + 1)} is not what the catalogue says: run node scripts/catalogue.mjs`)
+}
+
 async function main() {
   const isCheck = process.argv.includes('--check')
   const catalogue = JSON.parse(readFileSync(cataloguePath, 'utf8'))
@@ -179,14 +202,12 @@ async function main() {
       if (record) entry.memoryBytes = Math.round(record.vram_required_MB * 1e6)
     }
     writeFileSync(cataloguePath, `${JSON.stringify(catalogue, null, 2)}\n`)
+    writeFileSync(filesPath, `${JSON.stringify(filesFor(catalogue), null, 2)}\n`)
     writeFileSync(traitsPath, `${JSON.stringify(traitsFor(catalogue), null, 2)}\n`)
   }
   const problems = [...checkForm(catalogue), ...checkWebLlm(catalogue, prebuiltAppConfig.model_list)]
   if (catalogue.webLlm !== version) problems.push(`checked against WebLLM ${catalogue.webLlm}, installed is ${version}`)
-  const traits = JSON.parse(readFileSync(traitsPath, 'utf8'))
-  if (JSON.stringify(traits) !== JSON.stringify(traitsFor(catalogue))) {
-    problems.push('model-traits.json is not what the catalogue says: run node scripts/catalogue.mjs')
-  }
+  problems.push(...checkWritten(catalogue))
   const local = process.env.ALCOVE_MODELS_DIR ? checkLocal(catalogue, process.env.ALCOVE_MODELS_DIR) : undefined
   problems.push(...(local?.problems ?? []))
   for (const problem of problems) process.stderr.write(`${problem}\n`)

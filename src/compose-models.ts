@@ -1,24 +1,22 @@
+import type { Choice } from './compose-choice.js'
 import { type CachedAnswer, cachedAnswerVersion, cacheModel, isCachedAnswer } from './engines/cached-model.js'
 import { type Consent, createConsent } from './engines/choice/consent.js'
 import type { ModelConstraints } from './engines/choice/constraints.js'
 import type { DeviceProfile } from './engines/choice/device.js'
-import type { DeviceNotes } from './engines/choice/device-memory.js'
 import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import type { Refusal } from './engines/choice/report.js'
-import type { ModelInspection } from './engines/engine.js'
+import type { ModelInspection, ModelSpec } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
 import { openLlmWorker } from './package-workers.js'
-import { AlcoveError, isAlcoveError } from './protocol/error.js'
+import type { AlcoveError } from './protocol/error.js'
 import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
 import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
-import { systemClock } from './runtime/clock.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
-import type { Store } from './store/store.js'
 import { createTieredCache, type TieredCache } from './store/tiered-cache.js'
 
 const isRemote = (id: string) => id.startsWith('http:')
@@ -111,7 +109,7 @@ export function composeModels(options: ModelsOptions): Models {
 
   async function beforeLoad(id: string, signal: AbortSignal | undefined): Promise<void> {
     const inspection = await inspectModel(host, createModelSpec(id, sources), { signal })
-    if (inspection.error?.code === 'model-not-found') await suggestNames(id, inspection.error)
+    if (inspection.error?.code === 'model-not-found') (await choice()).suggestNames(id, inspection.error)
     if (inspection.state !== 'downloadable') return
     const isUnasked = inspection.bytes !== undefined && inspection.bytes <= unaskedBytes()
     // The question names the model; without a question its name is not needed.
@@ -124,6 +122,15 @@ export function composeModels(options: ModelsOptions): Models {
   /** The browser's own model, whose sessions no worker's end frees. */
   let own: ChatModel | undefined
 
+  /** With the nearest names in its error. */
+  async function readSpec(id: string): Promise<ModelSpec> {
+    try {
+      return createModelSpec(id, sources)
+    } catch (error) {
+      throw (await choice()).withNearest(id, error)
+    }
+  }
+
   async function create(id: string, contextTokens?: number): Promise<ChatModel> {
     if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
     if (id === 'prompt-api') {
@@ -131,7 +138,7 @@ export function composeModels(options: ModelsOptions): Models {
       return own
     }
     if (isRemote(id)) return (await remote()).chat(id)
-    const known = await withNearestIds(id, () => createModelSpec(id, sources))
+    const known = await readSpec(id)
     const spec = contextTokens === undefined ? known : { ...known, contextTokens }
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
   }
@@ -148,33 +155,18 @@ export function composeModels(options: ModelsOptions): Models {
   }
 
   let constraints = options.constraints
-  const stored = async (ids: readonly string[]) => {
-    const { storedModels } = await import('./engines/choice/stored-models.js')
-    return storedModels(
-      ids.filter((id) => !isOnPage(id) && id !== 'extractive'),
-      sources,
-    )
-  }
   const consentLimits = async () => ({
     unaskedBytes: unaskedBytes(),
     canAsk: settings.confirmDownload !== undefined,
   })
 
-  async function planEmbedders(asks: boolean) {
-    const [{ planLadder }, { embeddingCatalogue }] = await Promise.all([
-      import('./engines/choice/plan.js'),
-      importCatalogue(),
-    ])
-    const ids = embeddingCatalogue.map(({ id }) => id)
-    const { languages, maxDownloadBytes, maxMemoryBytes } = constraints
-    const { rungs, refused } = planLadder(ids, {
-      device: await device(),
-      constraints: { languages, maxDownloadBytes, maxMemoryBytes },
-      stored: await stored(ids),
-      consent: asks ? await consentLimits() : undefined,
-      isFree: true,
-    })
-    return { ids: rungs.map(({ id }) => id), refused }
+  let opened: Promise<Choice> | undefined
+  /** What only a choice among models needs. */
+  const choice = (): Promise<Choice> => {
+    opened ??= import('./compose-choice.js').then(({ composeChoice }) =>
+      composeChoice({ settings, sources, device, consentLimits }),
+    )
+    return opened
   }
 
   const registry = createModelRegistry({
@@ -196,25 +188,10 @@ export function composeModels(options: ModelsOptions): Models {
     },
     constraints,
     allowsHub: sources.allowRemote,
-    stored,
-    async notes() {
-      notes ??= openNotes()
-      return notes
-    },
+    stored: async (ids) => (await choice()).stored(ids),
+    notes: async () => (await choice()).notes(),
     consentLimits,
   })
-
-  let notes: Promise<DeviceNotes> | undefined
-  let noteStore: Promise<Store> | undefined
-  async function openNotes(): Promise<DeviceNotes> {
-    const { createDeviceNotes } = await import('./engines/choice/device-memory.js')
-    const { webLlmVersion } = await importCatalogue()
-    const open = () => {
-      noteStore ??= openStore(`${settings.storageName}-devices`)
-      return noteStore
-    }
-    return createDeviceNotes(open, `${(await device()).fingerprint}|${webLlmVersion}`, systemClock.wallTime)
-  }
 
   /** A remote model of one name is another one at another address. */
   const revisionOf = ({ id }: ChatModel) => (isRemote(id) ? [settings.http?.baseUrl].flat().join(' ') : undefined)
@@ -235,7 +212,7 @@ export function composeModels(options: ModelsOptions): Models {
     registry,
     host,
     device,
-    planEmbedders,
+    planEmbedders: async (asks) => (await choice()).planEmbedders(constraints, asks),
     constrain(given) {
       constraints = given
       registry.constrain(given)
@@ -259,7 +236,7 @@ export function composeModels(options: ModelsOptions): Models {
       // Ending the worker frees its models, also one that is busy and would let a dispose wait.
       await own?.dispose()
       await answers?.close()
-      await (await noteStore)?.close()
+      await (await opened)?.close()
       await host.close()
     },
   }
@@ -273,28 +250,4 @@ export function composeModels(options: ModelsOptions): Models {
 function savesData(): boolean {
   const { connection } = (globalThis.navigator ?? {}) as { connection?: { readonly saveData?: boolean } }
   return connection?.saveData === true
-}
-
-/** What `make` gives; its error, with the catalogue's ids that are most like this one. */
-async function withNearestIds<T>(id: string, make: () => T): Promise<T> {
-  try {
-    return make()
-  } catch (error) {
-    throw withNearest(error, (await importCatalogue()).nearestIds(id))
-  }
-}
-
-/** The same error, with the ids of the catalogue that are most like a wrong one. */
-function withNearest(error: unknown, nearest: readonly string[]): unknown {
-  if (!isAlcoveError(error) || nearest.length === 0) return error
-  const { code, message, cause, details } = error
-  const hint = `Did you mean ${nearest.map((id) => `'${id}'`).join(', ')}?`
-  return new AlcoveError(code, message, { hint, cause, details: { nearest, ...details } })
-}
-
-/** @throws AlcoveError what an inspection found, with nearest names where the catalogue has any and the engine named none */
-async function suggestNames(id: string, { code, message, hint }: NonNullable<ModelInspection['error']>): Promise<void> {
-  const { findEntry, nearestIds } = await importCatalogue()
-  const nearest = findEntry(id) || hint.startsWith('Did you mean') ? [] : nearestIds(id)
-  if (nearest.length > 0) throw withNearest(new AlcoveError(code, message, { hint }), nearest)
 }

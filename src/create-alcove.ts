@@ -83,7 +83,7 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
       return {
         ...agent,
         preload: async (questions, preload) =>
-          (await import('./preload-agent.js')).preloadAgent(agent, options, questions, preload),
+          (await import('./preload-agent.js')).preloadAgent(createAgent, agent, options, questions, preload),
       }
     },
     corpus: async (name, corpusOptions) => (await open()).openCorpus(name, corpusOptions),

@@ -1,11 +1,13 @@
-import { type Agent, type AgentInput, type AgentOptions, createAgent } from './agents/agent.js'
+import type { Agent, AgentInput, AgentOptions, createAgent } from './agents/agent.js'
 import { AlcoveError } from './protocol/error.js'
 
 /**
  * Makes an agent's first answers quick: its model reads instructions and tools now, or answers questions into the answer cache.
+ * @param make `createAgent`: the page has it already
  * @throws AlcoveError `invalid-argument` for questions to an agent with tools; what a run fails with
  */
 export async function preloadAgent(
+  make: typeof createAgent,
   agent: Agent,
   options: AgentOptions,
   questions: readonly AgentInput[] = [],
@@ -19,7 +21,7 @@ export async function preloadAgent(
   for (const question of questions) await agent.generate(question, { signal, cache: true })
   if (questions.length > 0) return
   // The beginning of the prompt is the same in every run; one token of answer is the least that an engine can be asked for.
-  const reader = createAgent({
+  const reader = make({
     ...options,
     corpus: undefined,
     output: undefined,

@@ -12,6 +12,7 @@ export async function storedModels(ids: readonly string[], sources: ModelSources
     try {
       return folders.has(weightFolder(createModelSpec(id, sources)))
     } catch {
+      // The browser's own model, remote ones and the extractive answerer have no files here.
       return false
     }
   }
