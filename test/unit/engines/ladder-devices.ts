@@ -112,7 +112,7 @@ export const CASES: readonly Case[] = [
   {
     name: 'a card below those limits: WebLLM does not start',
     device: { maxBufferBytes: 2 ** 27, maxBindingBytes: 2 ** 26 },
-    first: 'transformers:onnx-community/Qwen3-0.6B-ONNX',
+    first: ONNX_135M,
     refused: { [QWEN_4B]: 'webgpu-unavailable', [SMOL_360M]: 'webgpu-unavailable' },
   },
   {
