@@ -151,15 +151,19 @@ async function inspect(
   }
 }
 
-/** What needs no question: to ask about WebLLM's models takes its 2 MB of code and a request each. */
+/**
+ * What needs no question. The catalogue's models on the hub are there, at a commit that stays: a list of models asks no other origin for them,
+ * and does not fetch WebLLM's 2 MB of code.
+ */
 function knownInspection(
   { options }: RegistryState,
   entry: CatalogueEntry | undefined,
   stored: ReadonlySet<string> | undefined,
 ): ModelInspection | undefined {
-  if (!entry?.id.startsWith('webllm:') || entry.downloadBytes === undefined) return undefined
-  if (!stored || stored.has(entry.id) || options.allowsHub === false) return undefined
-  return { state: 'downloadable', bytes: entry.downloadBytes, device: 'webgpu' }
+  if (!entry || !stored || stored.has(entry.id) || options.allowsHub === false) return undefined
+  const isOnHub = entry.id.startsWith('webllm:') || entry.revision !== undefined
+  if (!isOnHub || entry.downloadBytes === undefined) return undefined
+  return { state: 'downloadable', bytes: entry.downloadBytes }
 }
 
 async function askInspection({ options }: RegistryState, id: string): Promise<ModelInspection> {
