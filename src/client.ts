@@ -1,10 +1,11 @@
 // What a client offers besides agents, as types: the public face of what `compose.ts` wires together.
 
 import type { SessionsApi } from './agents/session/sessions.js'
-import type { LadderReport } from './engines/choice/ladder.js'
-import type { Availability, ModelListing } from './engines/choice/model-registry.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
+import type { Availability, ModelListing } from './engines/choice/listing.js'
+import type { LadderReport } from './engines/choice/report.js'
 import type { Corpus, CorpusOptions } from './protocol/corpus.js'
-import type { ChatModel, EmbeddingModel, LoadOptions, ModelTask } from './protocol/model.js'
+import type { ChatModel, EmbeddingModel, LoadOptions, ModelRequest, ModelTask } from './protocol/model.js'
 
 export interface CorpusOpenOptions extends CorpusOptions {
   /**
@@ -21,6 +22,10 @@ export interface ClientLoadOptions extends LoadOptions {
    * answers sooner.
    */
   readonly prime?: string | undefined
+  /**
+   * What the models have to be from now on, field by field instead of `createAlcove`'s. With a `task`, only its model is made ready.
+   */
+  readonly constraints?: ModelConstraints | undefined
 }
 
 /** The models that can be used here. */
@@ -73,7 +78,10 @@ export interface Core {
   resolveModel(
     model: string | ChatModel | undefined,
     task: ModelTask,
-    options: LoadOptions & { readonly cache?: boolean | undefined },
+    options: LoadOptions & {
+      readonly cache?: boolean | undefined
+      readonly constraints?: ModelConstraints | undefined
+    },
   ): Promise<ChatModel>
   openCorpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
   embeddingModel(options?: LoadOptions): Promise<EmbeddingModel>
@@ -82,7 +90,8 @@ export interface Core {
   readonly storage: StorageApi
   sessions(): Promise<SessionsApi>
   load(options?: ClientLoadOptions): Promise<LadderReport>
-  availability(): Promise<Availability>
+  availability(task?: ModelTask): Promise<Availability>
+  preload(requests: readonly ModelRequest[], options?: { readonly signal?: AbortSignal | undefined }): Promise<void>
   health(): Promise<Health>
   close(): Promise<void>
 }

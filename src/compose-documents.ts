@@ -1,7 +1,8 @@
 import type { CorpusOpenOptions } from './client.js'
 import type { Consent } from './engines/choice/consent.js'
-import type { Refusal } from './engines/choice/ladder.js'
-import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
+import type { Availability } from './engines/choice/listing.js'
+import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
+import type { Refusal } from './engines/choice/report.js'
 import type { ModelInspection } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import { openRetrievalWorker } from './package-workers.js'
@@ -32,6 +33,8 @@ export interface Documents {
   /** Lets go of a model that is about to be deleted. */
   dropEmbedder(id: string): Promise<void>
   inspect(id: string, signal?: AbortSignal): Promise<ModelInspection>
+  /** Whether an embedding model could be used, found out without loading anything. */
+  availability(): Promise<Availability>
   /** The model that is configured or in use. */
   readonly embedder: { readonly id: string; readonly loaded: boolean } | undefined
   readonly refused: readonly Refusal[]
@@ -41,6 +44,10 @@ export interface DocumentsOptions {
   readonly settings: Settings
   readonly sources: ModelSources
   readonly consent: () => Promise<Consent>
+  /** Ids of `'auto'`, best first for this device, and why others are not tried. */
+  readonly planEmbedders: (
+    asks: boolean,
+  ) => Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
   readonly remote: () => Promise<HttpEngine>
   readonly onWarning: (error: AlcoveError) => void
 }
@@ -69,14 +76,19 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   })
   const refusals = new Map<string, Refusal>()
   let loadedId: string | undefined
+  let isDeclined = false
   let remoteModel: EmbeddingModel | undefined
   let loading: SharedTask<string | null, StatusPart> | undefined
 
   const isNamed = configured !== 'auto'
-  const candidates =
-    configured === 'auto'
-      ? embeddingCatalogue.map((entry) => entry.id)
-      : [typeof configured === 'string' ? configured : configured.id]
+  const named = typeof configured === 'string' ? configured : configured.id
+  async function candidates(asks = true): Promise<readonly string[]> {
+    if (isNamed) return [named]
+    const { ids, refused } = await options.planEmbedders(asks)
+    if (!asks) return ids
+    for (const row of refused) refusals.set(row.model, row)
+    return ids
+  }
 
   async function askConsent(
     id: string,
@@ -84,8 +96,9 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     known?: { readonly title: string; readonly licence: string | undefined },
   ): Promise<void> {
     if (inspection.state !== 'downloadable') return
-    const entry = findEntry(id) ?? known
-    const bytes = inspection.bytes ?? findEntry(id)?.downloadBytes
+    const found = (await import('./engines/choice/catalogue.js')).findEntry(id)
+    const entry = found ?? known
+    const bytes = inspection.bytes ?? found?.downloadBytes
     await (await options.consent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
   }
 
@@ -109,7 +122,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
 
   /** Tries the candidates in order. A named one that cannot be had is an error; of `'auto'` it is a refusal to report. */
   async function loadFirst(load: LoadOptions): Promise<string | null> {
-    for (const id of candidates) {
+    for (const id of await candidates()) {
       try {
         await loadOne(id, load)
         return id
@@ -117,15 +130,18 @@ export function composeDocuments(options: DocumentsOptions): Documents {
         const cause = toAlcoveError(error, 'model-load-failed')
         if (isNamed || cause.code === 'aborted' || cause.code === 'closed') throw cause
         refusals.set(id, { model: id, code: cause.code, reason: cause.message })
+        // Where nothing can be fetched now, a larger model cannot either.
+        if (cause.code === 'network') return null
       }
     }
+    isDeclined = [...refusals.values()].some(({ code }) => code === 'download-refused')
     return null
   }
 
   async function loadEmbedder(load: LoadOptions = {}): Promise<string | null> {
     if (loadedId !== undefined) return loadedId
     // A download that was refused is not asked about again with every document; `models.use` asks anew.
-    if (!isNamed && candidates.every((id) => refusals.get(id)?.code === 'download-refused')) return null
+    if (!isNamed && isDeclined) return null
     if (!loading) {
       const forget = () => {
         loading = undefined
@@ -152,9 +168,10 @@ export function composeDocuments(options: DocumentsOptions): Documents {
 
   /** Loads a model that is here already, so that the first search does not wait for it. */
   async function warmUp(): Promise<void> {
-    const [first] = candidates
-    if (loadedId !== undefined || loading || first === undefined) return
+    if (loadedId !== undefined || loading) return
     try {
+      const [first] = await candidates(false)
+      if (first === undefined) return
       const state = object ? 'available' : (await corpora.inspectEmbedder(createModelSpec(first, sources))).state
       if (state === 'available') await settleEmbedder()
     } catch {
@@ -162,12 +179,24 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     }
   }
 
+  async function availability(): Promise<Availability> {
+    if (loadedId !== undefined) return 'available'
+    if (loading) return 'downloading'
+    for (const id of await candidates(false)) {
+      if (object || id.startsWith('http:')) return 'available'
+      const { state } = await corpora.inspectEmbedder(createModelSpec(id, sources))
+      if (state !== 'unavailable') return state
+    }
+    return 'unavailable'
+  }
+
   return {
     host,
     corpora,
+    availability,
     loadEmbedder,
     get embedder() {
-      const id = loadedId ?? (isNamed ? candidates[0] : undefined)
+      const id = loadedId ?? (isNamed ? named : undefined)
       return id === undefined ? undefined : { id, loaded: id === loadedId }
     },
     get refused() {
@@ -200,7 +229,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       loadedId = undefined
       await corpora.setEmbedder(undefined)
     },
-    inspect: (id, signal) => corpora.inspectEmbedder(createModelSpec(id, sources), { signal }),
+    inspect: async (id, signal) => corpora.inspectEmbedder(createModelSpec(id, sources), { signal }),
   }
 }
 

@@ -1,9 +1,12 @@
+import type { Choice } from './compose-choice.js'
 import { type CachedAnswer, cachedAnswerVersion, cacheModel, isCachedAnswer } from './engines/cached-model.js'
 import { type Consent, createConsent } from './engines/choice/consent.js'
-import { type DeviceProfile, probeDevice } from './engines/choice/device.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
+import type { DeviceProfile } from './engines/choice/device.js'
 import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
-import { createModelSpec, embeddingCatalogue, findEntry, type ModelSources } from './engines/choice/model-spec.js'
-import type { ModelInspection } from './engines/engine.js'
+import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
+import type { Refusal } from './engines/choice/report.js'
+import type { ModelInspection, ModelSpec } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
@@ -20,6 +23,7 @@ const isRemote = (id: string) => id.startsWith('http:')
 /** Models without files of ours. */
 const isOnPage = (id: string) => id === 'prompt-api' || isRemote(id)
 const importPromptApi = () => import('./engines/prompt-api/chat.js')
+const importCatalogue = () => import('./engines/choice/catalogue.js')
 
 /** The chat models of a client and the cache of their answers. */
 export interface Models {
@@ -27,6 +31,10 @@ export interface Models {
   readonly host: WorkerHost<LlmApi>
   device(): Promise<DeviceProfile>
   consent(): Promise<Consent>
+  /** Replaces what a chosen model has to be. */
+  constrain(constraints: ModelConstraints): void
+  /** Embedding models of `'auto'`, best first for this device. @param asks whether what needs consent counts as refused */
+  planEmbedders(asks: boolean): Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
   /** The model for a task, or the one that was named, behind the answer cache. */
   resolve(model: string | ChatModel | undefined, task: ModelTask, options: ResolveOptions): Promise<ChatModel>
   /** Bytes of kept answers. */
@@ -38,10 +46,14 @@ export interface Models {
 export interface ResolveOptions extends LoadOptions {
   /** `true`: also answers that are not deterministic are kept; `false`: none. @default deterministic ones */
   readonly cache?: boolean | undefined
+  /** What the model has to be, where one may be chosen. */
+  readonly constraints?: ModelConstraints | undefined
 }
 
 export interface ModelsOptions {
   readonly settings: Settings
+  /** What a chosen model has to be, checked. */
+  readonly constraints: ModelConstraints
   readonly sources: ModelSources
   readonly onWarning: (error: AlcoveError) => void
   readonly remote: () => Promise<HttpEngine>
@@ -61,26 +73,25 @@ export function composeModels(options: ModelsOptions): Models {
     open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
   })
   let profile: Promise<DeviceProfile> | undefined
-  let consent: Promise<Consent> | undefined
+  let consent: Consent | undefined
   let answers: TieredCache<CachedAnswer> | undefined
 
   const device = () => {
-    profile ??= probeDevice()
+    profile ??= import('./engines/choice/device.js').then(({ probeDevice }) => probeDevice())
     return profile
   }
-  const getConsent = () => {
+  const getConsent = (): Consent => {
     const { maxDownloadBytes, confirmDownload } = settings
-    consent ??= device().then(({ saveData }) => {
-      const own = createConsent({ maxDownloadBytes, confirmDownload, saveData })
-      return {
-        ...own,
-        async check(request) {
-          await own.check(request)
-          if (request.bytes !== undefined && request.bytes >= RESERVED_FROM_BYTES)
-            await reserve(request.id, request.bytes)
-        },
-      }
-    })
+    if (consent) return consent
+    const asked = createConsent({ maxDownloadBytes, confirmDownload, saveData: savesData() })
+    consent = {
+      ...asked,
+      async check(request) {
+        await asked.check(request)
+        if (request.bytes !== undefined && request.bytes >= RESERVED_FROM_BYTES)
+          await reserve(request.id, request.bytes)
+      },
+    }
     return consent
   }
   const answerCache = (limits: NonNullable<Settings['cache']>) => {
@@ -94,42 +105,75 @@ export function composeModels(options: ModelsOptions): Models {
     return answers
   }
 
+  const unaskedBytes = () => (savesData() ? 0 : settings.maxDownloadBytes)
+
   async function beforeLoad(id: string, signal: AbortSignal | undefined): Promise<void> {
     const inspection = await inspectModel(host, createModelSpec(id, sources), { signal })
+    if (inspection.error?.code === 'model-not-found') (await choice()).suggestNames(id, inspection.error)
     if (inspection.state !== 'downloadable') return
-    const entry = findEntry(id)
+    const isUnasked = inspection.bytes !== undefined && inspection.bytes <= unaskedBytes()
+    // The question names the model; without a question its name is not needed.
+    const entry = isUnasked ? undefined : (await importCatalogue()).findEntry(id)
     // Where nobody tells the size, the memory that it takes is an upper bound.
     const bytes = inspection.bytes ?? entry?.downloadBytes ?? entry?.memoryBytes
-    await (await getConsent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
+    await getConsent().check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
   }
 
   /** The browser's own model, whose sessions no worker's end frees. */
   let own: ChatModel | undefined
 
-  async function create(id: string): Promise<ChatModel> {
+  /** With the nearest names in its error. */
+  async function readSpec(id: string): Promise<ModelSpec> {
+    try {
+      return createModelSpec(id, sources)
+    } catch (error) {
+      throw (await choice()).withNearest(id, error)
+    }
+  }
+
+  async function create(id: string, contextTokens?: number): Promise<ChatModel> {
     if (id === 'extractive') return (await import('./engines/extractive/extractive.js')).extractiveModel()
     if (id === 'prompt-api') {
       own = await (await importPromptApi()).createPromptApiChat()
       return own
     }
     if (isRemote(id)) return (await remote()).chat(id)
-    const spec = createModelSpec(id, sources)
+    const known = await readSpec(id)
+    const spec = contextTokens === undefined ? known : { ...known, contextTokens }
     return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
   }
 
-  const isEmbedder = (id: string) => embeddingCatalogue.some((entry) => entry.id === id) || id === settings.embedder
+  const isEmbedder = async (id: string) =>
+    id === settings.embedder || (await importCatalogue()).embeddingCatalogue.some((entry) => entry.id === id)
 
   async function inspect(id: string, signal?: AbortSignal): Promise<ModelInspection> {
     if (id === 'prompt-api') return (await importPromptApi()).inspectPromptApi()
     if (isRemote(id)) return (await remote()).inspect(id)
-    return isEmbedder(id) ? inspectEmbedder(id, signal) : inspectModel(host, createModelSpec(id, sources), { signal })
+    return (await isEmbedder(id))
+      ? inspectEmbedder(id, signal)
+      : inspectModel(host, createModelSpec(id, sources), { signal })
+  }
+
+  let constraints = options.constraints
+  const consentLimits = async () => ({
+    unaskedBytes: unaskedBytes(),
+    canAsk: settings.confirmDownload !== undefined,
+  })
+
+  let opened: Promise<Choice> | undefined
+  /** What only a choice among models needs. */
+  const choice = (): Promise<Choice> => {
+    opened ??= import('./compose-choice.js').then(({ composeChoice }) =>
+      composeChoice({ settings, sources, device, consentLimits }),
+    )
+    return opened
   }
 
   const registry = createModelRegistry({
     model: settings.model,
     consent: {
-      check: async (request) => (await getConsent()).check(request),
-      grant: (id) => void getConsent().then((own) => own.grant(id)),
+      check: (request) => getConsent().check(request),
+      grant: (id) => getConsent().grant(id),
     },
     device,
     create,
@@ -142,6 +186,11 @@ export function composeModels(options: ModelsOptions): Models {
     async remove(id) {
       if (!isOnPage(id)) await removeModel(host, createModelSpec(id, sources))
     },
+    constraints,
+    allowsHub: sources.allowRemote,
+    stored: async (ids) => (await choice()).stored(ids),
+    notes: async () => (await choice()).notes(),
+    consentLimits,
   })
 
   /** A remote model of one name is another one at another address. */
@@ -163,7 +212,12 @@ export function composeModels(options: ModelsOptions): Models {
     registry,
     host,
     device,
-    consent: getConsent,
+    planEmbedders: async (asks) => (await choice()).planEmbedders(constraints, asks),
+    constrain(given) {
+      constraints = given
+      registry.constrain(given)
+    },
+    consent: async () => getConsent(),
     async resolve(model, task, { cache, ...options }) {
       const chatTask = task === 'embedding' ? 'chat' : task
       const own =
@@ -182,6 +236,7 @@ export function composeModels(options: ModelsOptions): Models {
       // Ending the worker frees its models, also one that is busy and would let a dispose wait.
       await own?.dispose()
       await answers?.close()
+      await (await opened)?.close()
       await host.close()
     },
   }
@@ -189,4 +244,10 @@ export function composeModels(options: ModelsOptions): Models {
   async function named(id: string, options: LoadOptions): Promise<ChatModel> {
     return id === 'auto' ? registry.resolve('chat', options) : registry.get(id)
   }
+}
+
+/** Whether the person asked the browser to save data. */
+function savesData(): boolean {
+  const { connection } = (globalThis.navigator ?? {}) as { connection?: { readonly saveData?: boolean } }
+  return connection?.saveData === true
 }

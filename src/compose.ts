@@ -3,8 +3,9 @@ import type { ClientLoadOptions, Core, Health } from './client.js'
 import { composeDocuments, type Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
 import type { Storage } from './compose-storage.js'
-import type { LadderReport } from './engines/choice/ladder.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
+import type { LadderReport } from './engines/choice/report.js'
 import type { HttpEngine } from './engines/http/http.js'
 import type { AlcoveError } from './protocol/error.js'
 import type { Message } from './protocol/message.js'
@@ -30,6 +31,9 @@ export async function compose(settings: Settings): Promise<Core> {
     cacheName: `${settings.storageName}-models`,
   }
   if (settings.persist) void requestPersistence()
+  const readConstraints = async (where: string, given: ModelConstraints | undefined): Promise<ModelConstraints> =>
+    given === undefined ? {} : (await import('./engines/choice/constraints.js')).readConstraints(where, given)
+  const own = await readConstraints('createAlcove', settings.constraints)
   let engine: Promise<HttpEngine> | undefined
   /** Remote models: the page pays for them when it names one. */
   const remote = () => {
@@ -39,13 +43,21 @@ export async function compose(settings: Settings): Promise<Core> {
   }
   const models: Models = composeModels({
     settings,
+    constraints: own,
     sources,
     onWarning,
     remote,
     inspectEmbedder: (id, signal) => documents.inspect(id, signal),
     reserve: async (id, bytes) => (await storage()).reserve(id, bytes),
   })
-  const documents: Documents = composeDocuments({ settings, sources, onWarning, remote, consent: models.consent })
+  const documents: Documents = composeDocuments({
+    settings,
+    sources,
+    onWarning,
+    remote,
+    consent: models.consent,
+    planEmbedders: models.planEmbedders,
+  })
 
   let chats: Promise<Sessions> | undefined
   const sessions = (): Promise<Sessions> => {
@@ -68,16 +80,23 @@ export async function compose(settings: Settings): Promise<Core> {
     embedding: documents.embedder?.loaded ? documents.embedder.id : null,
   })
 
-  async function load({ signal, onProgress, prime }: ClientLoadOptions = {}): Promise<LadderReport> {
+  async function load({ signal, onProgress, prime, constraints }: ClientLoadOptions = {}): Promise<LadderReport> {
     const options = { signal, onProgress }
-    const embedding = documents.loadEmbedder(options)
-    embedding.catch(() => {})
-    for (const task of ['chat', 'documents', 'tools'] as const)
-      await (await models.registry.resolve(task, options)).load(options)
+    const given = await readConstraints('load', constraints)
+    const { registry } = models
+    if (constraints) models.constrain({ ...own, ...given })
+    const wanted = given.task ?? own.task
+    const embedding = wanted === undefined || wanted === 'embedding' ? documents.loadEmbedder(options) : undefined
+    embedding?.catch(() => {})
+    const tasks = (['chat', 'documents', 'tools'] as const).filter((task) => wanted === undefined || wanted === task)
+    for (const task of tasks) {
+      await (await registry.resolve(task, options)).load(options)
+      await registry.measure(task, signal)
+    }
     await embedding
-    if (prime) await primeModel(await models.registry.resolve('chat', options), prime, signal)
-    const refused = [...models.registry.report().refused, ...documents.refused]
-    return { chosen: chosen(), device: await models.device(), refused }
+    if (prime) await primeModel(await registry.resolve('chat', options), prime, signal)
+    const { refused, predictions } = registry.report()
+    return { chosen: chosen(), device: await models.device(), refused: [...refused, ...documents.refused], predictions }
   }
 
   async function use(task: ModelTask, id: string, options?: LoadOptions): Promise<void> {
@@ -86,7 +105,10 @@ export async function compose(settings: Settings): Promise<Core> {
   }
 
   return {
-    resolveModel: models.resolve,
+    async resolveModel(model, task, { constraints, ...options }) {
+      const read = constraints && (await readConstraints('agent', constraints))
+      return models.resolve(model, read?.task ?? task, { ...options, constraints: read })
+    },
     openCorpus: documents.open,
     embeddingModel: documents.embeddingModel,
     corpora: { list: () => documents.corpora.list(), delete: (name) => documents.corpora.delete(name) },
@@ -110,7 +132,12 @@ export async function compose(settings: Settings): Promise<Core> {
     },
     sessions: async () => (await sessions()).api,
     load,
-    availability: () => models.registry.availability('chat'),
+    availability: async (task = 'chat') =>
+      task === 'embedding' ? documents.availability() : models.registry.availability(task),
+    async preload(requests, { signal } = {}) {
+      const model = await models.resolve(undefined, 'chat', { signal, cache: true })
+      await (await import('./engines/cached-model.js')).preloadAnswers(model, requests, { signal })
+    },
     async health(): Promise<Health> {
       const { host } = documents
       return {

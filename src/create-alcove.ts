@@ -1,21 +1,38 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Agent, type AgentOptions, agentOf, createAgent, type Execute } from './agents/agent.js'
+import { type Agent, type AgentInput, type AgentOptions, agentOf, createAgent, type Execute } from './agents/agent.js'
 import type { ModelResolver } from './agents/options.js'
 import type { SessionsApi } from './agents/session/sessions.js'
 import type { GroupChatCreator, GroupChatCreatorOptions } from './agents/team/group-chat-creator.js'
 import type { TeamKinds } from './agents/team/load-team.js'
 import type { ClientLoadOptions, Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
-import type { LadderReport } from './engines/choice/ladder.js'
-import type { Availability } from './engines/choice/model-registry.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
+import type { Availability } from './engines/choice/listing.js'
+import type { LadderReport } from './engines/choice/report.js'
 import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError } from './protocol/error.js'
-import type { ChatModel, EmbeddingModel, LoadOptions } from './protocol/model.js'
+import type { ChatModel, EmbeddingModel, LoadOptions, ModelRequest, ModelTask } from './protocol/model.js'
 import { type AlcoveOptions, readSettings } from './settings.js'
 
 /** Options of `alcove.agent`: as for `createAgent`, with the client's model where none is named. */
 export interface ClientAgentOptions extends Omit<AgentOptions, 'model'> {
   /** A model id, or a model. @default the client's own */
   readonly model?: string | ChatModel | undefined
+  /** What the model has to be where one may be chosen, field by field instead of the client's. */
+  readonly constraints?: ModelConstraints | undefined
+}
+
+/** An agent of a client, which can be made ready beforehand. */
+export interface ClientAgent extends Agent {
+  /**
+   * Warms up. Without questions: the model is loaded and reads the agent's instructions and tools, where its engine keeps what it has read.
+   * With questions: they are answered, and the answers kept, so that whoever asks the same is answered at once.
+   * @throws AlcoveError `invalid-argument` for questions to an agent with tools, which would be run; what a run fails with
+   */
+  preload(questions?: readonly AgentInput[], options?: PreloadOptions): Promise<void>
+}
+
+export interface PreloadOptions {
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Options of a team: as for its `create…` function of `alcove/agents`, with the client's model where none is named. */
@@ -51,7 +68,7 @@ export interface Teams {
 /** A client: agents, documents and models on this device, and what they keep here. */
 export interface Alcove extends Teams {
   /** An agent that uses the client's model, its answer cache and, when given, a corpus. */
-  agent(options?: ClientAgentOptions): Agent
+  agent(options?: ClientAgentOptions): ClientAgent
   /** Opens a corpus, or makes it. What was added before is there again. */
   corpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
   /**
@@ -66,8 +83,10 @@ export interface Alcove extends Teams {
   readonly storage: StorageApi
   /** Makes the models ready now rather than at the first run, and says what was chosen and refused. */
   load(options?: ClientLoadOptions): Promise<LadderReport>
-  /** Whether a question could be answered by the configured chat model, without loading anything. */
-  availability(): Promise<Availability>
+  /** Whether a question could be answered by the model for a task, without loading anything. @param task @default 'chat' */
+  availability(task?: ModelTask): Promise<Availability>
+  /** Has requests answered by the client's model, one after the other, and keeps the answers: the answer cache then has them. */
+  preload(requests: readonly ModelRequest[], options?: PreloadOptions): Promise<void>
   /** What lives, and why not. Starts nothing. */
   health(): Promise<Health>
   /** Ends the workers and frees memory; what is stored stays. Runs in progress fail with `closed`. */
@@ -98,11 +117,19 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
   }
 
   const modelOf =
-    (model: string | ChatModel | undefined): ModelResolver =>
+    (model: string | ChatModel | undefined, constraints?: ModelConstraints): ModelResolver =>
     async (task, load) =>
-      (await open()).resolveModel(model, task, load)
+      (await open()).resolveModel(model, task, { ...load, constraints })
 
-  const agent: Alcove['agent'] = ({ model, ...rest } = {}) => createAgent({ ...rest, model: modelOf(model) })
+  const agent: Alcove['agent'] = ({ model, constraints, ...rest } = {}) => {
+    const agentOptions: AgentOptions = { ...rest, model: modelOf(model, constraints) }
+    const own = createAgent(agentOptions)
+    return {
+      ...own,
+      preload: async (questions, preload) =>
+        (await import('./preload-agent.js')).preloadAgent(createAgent, own, agentOptions, questions, preload),
+    }
+  }
 
   type Named = ClientTeamOptions<{ readonly name?: string | undefined; readonly description?: string | undefined }>
   const team =
@@ -171,7 +198,8 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
       clear: async (kind) => (await open()).storage.clear(kind),
     },
     load: async (load) => (await open()).load(load),
-    availability: async () => (await open()).availability(),
+    availability: async (task) => (await open()).availability(task),
+    preload: async (requests, preload) => (await open()).preload(requests, preload),
     health: async () => (await open()).health(),
     close,
     [Symbol.asyncDispose]: close,

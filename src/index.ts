@@ -40,9 +40,11 @@ export type {
 export type { Alcove, ClientAgentOptions, ClientTeamOptions, Teams } from './create-alcove.js'
 export { createAlcove } from './create-alcove.js'
 export type { DownloadRequest } from './engines/choice/consent.js'
+export type { ModelConstraints } from './engines/choice/constraints.js'
 export type { DeviceProfile } from './engines/choice/device.js'
-export type { LadderReport, Refusal } from './engines/choice/ladder.js'
-export type { Availability, ChatTask, ModelListing } from './engines/choice/model-registry.js'
+export type { Availability, ModelListing } from './engines/choice/listing.js'
+export type { ChatTask } from './engines/choice/model-registry.js'
+export type { LadderReport, ModelPrediction, Refusal } from './engines/choice/report.js'
 export type { HttpModelOptions, HttpOptions } from './engines/http/options.js'
 export type {
   AddOptions,

@@ -1,4 +1,5 @@
 import type { DownloadRequest } from './engines/choice/consent.js'
+import type { ModelConstraints } from './engines/choice/constraints.js'
 import type { Rung } from './engines/choice/ladder.js'
 import type { HttpOptions } from './engines/http/options.js'
 import { AlcoveError } from './protocol/error.js'
@@ -36,6 +37,8 @@ export interface AlcoveOptions {
   readonly model?: 'auto' | Rung | readonly Rung[] | undefined
   /** The embedding model, likewise. @default 'auto' */
   readonly embedder?: 'auto' | (string & {}) | EmbeddingModel | undefined
+  /** What a model has to be where one may be chosen: languages, context, sizes. Checked with the first use. @default nothing */
+  readonly constraints?: ModelConstraints | undefined
   /** What a run may fetch unasked, in bytes. Above it `confirmDownload` decides. @default 200_000_000 */
   readonly maxDownloadBytes?: number | undefined
   /** Asks the person about a download above the limit. @default none: such a download is refused */
@@ -59,6 +62,7 @@ export interface AlcoveOptions {
 export interface Settings {
   readonly model: 'auto' | Rung | readonly Rung[]
   readonly embedder: string | EmbeddingModel
+  readonly constraints: ModelConstraints | undefined
   readonly maxDownloadBytes: number
   readonly confirmDownload: AlcoveOptions['confirmDownload']
   readonly modelBaseUrl: string | undefined
@@ -122,6 +126,7 @@ export function readSettings(options: AlcoveOptions): Settings {
   return {
     model: readModel(options.model),
     embedder,
+    constraints: options.constraints,
     maxDownloadBytes: readAmount('maxDownloadBytes', options.maxDownloadBytes, 200_000_000),
     confirmDownload: options.confirmDownload,
     modelBaseUrl: readFolderUrl('modelBaseUrl', options.modelBaseUrl ?? (globalThis.location && '/models/')),

@@ -53,6 +53,7 @@ const CODES = {
   'document-empty': { retryable: false, hint: 'The file has no text. A scanned file needs text recognition first.' },
   'document-unsupported': { retryable: false, hint: 'Save it as PDF, DOCX, HTML, Markdown or plain text.' },
   'download-refused': { retryable: false, hint: 'Agree to the download, or raise maxDownloadBytes.' },
+  'constraint-unmet': { retryable: false, hint: 'Loosen the constraint that was named, or choose another model.' },
   closed: { retryable: false, hint: 'This object was closed. Create a new one.' },
   unavailable: { retryable: false, hint: 'This browser does not have it. Do without, or use one that has.' },
   internal: {

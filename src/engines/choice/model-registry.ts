@@ -1,46 +1,24 @@
-import { AlcoveError, toAlcoveError } from '../../protocol/error.js'
+import { AlcoveError } from '../../protocol/error.js'
 import type { ChatModel, LoadOptions, ModelTask } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import type { ModelInspection } from '../engine.js'
 import type { Consent } from './consent.js'
+import type { ModelConstraints } from './constraints.js'
 import type { DeviceProfile } from './device.js'
-import { autoRungs, type LadderReport, type Refusal, type Rung, refuseByDevice, rungId, walkLadder } from './ladder.js'
-import { chatCatalogue, embeddingCatalogue, findEntry } from './model-spec.js'
+import type { DeviceNotes } from './device-memory.js'
+import type { Rung } from './ladder.js'
+import type { Availability, ModelListing } from './listing.js'
+import type { LadderReport, ModelPrediction, Refusal } from './report.js'
+
+export type { Availability, ModelListing } from './listing.js'
 
 /** What a chat model can be wanted for. */
 export type ChatTask = Exclude<ModelTask, 'embedding'>
 
-/** Whether a model can be used without waiting, and if not, what it takes. */
-export type Availability = 'unavailable' | 'downloadable' | 'downloading' | 'available'
-
-/** A row of `alcove.models.list()`. */
-export interface ModelListing {
-  readonly id: string
-  readonly kind: 'chat' | 'embedding'
-  readonly title: string
-  readonly goodFor: string
-  readonly state: Availability
-  /** Bytes that are still to be downloaded; 0 when all is here, undefined where nobody tells. */
-  readonly bytes: number | undefined
-  /** Bytes of it that are kept on this device. */
-  readonly storedBytes?: number | undefined
-  /** Its last use, in milliseconds since the epoch, to the hour. */
-  readonly usedAt?: number | undefined
-  /** Its files are never evicted. */
-  readonly pinned?: boolean | undefined
-  /** Memory it takes when loaded, in bytes. */
-  readonly memoryBytes: number | undefined
-  /** `remote`: on a server that the page's author configured. `browser`: it is the browser's own. */
-  readonly runsOn: 'webgpu' | 'wasm' | 'page' | 'browser' | 'remote'
-  readonly licence: string | undefined
-  readonly trust: 'answer' | 'draft'
-  /** Whether it is in memory now. */
-  readonly loaded: boolean
-  /** Tasks that it was chosen for. */
-  readonly chosenFor: readonly ModelTask[]
-  /** Why it cannot be used here. */
-  readonly refused?: { readonly code: string; readonly reason: string }
+export interface ResolveModelOptions extends LoadOptions {
+  /** Instead of the client's own, field by field. */
+  readonly constraints?: ModelConstraints | undefined
 }
 
 export interface ModelRegistryOptions {
@@ -49,13 +27,23 @@ export interface ModelRegistryOptions {
   readonly consent: Consent
   readonly device: () => Promise<DeviceProfile>
   /** A model for an id that is no object, not loaded. Throws `invalid-argument` for an id that names no engine. */
-  readonly create: (id: string) => Promise<ChatModel>
+  readonly create: (id: string, contextTokens?: number) => Promise<ChatModel>
   /** What using an id would take. */
   readonly inspect: (id: string, signal?: AbortSignal) => Promise<ModelInspection>
   /** Whether files of an id are being fetched now, by whomever. */
   readonly isFetching?: ((id: string) => Promise<boolean>) | undefined
   /** Deletes the files of an id from this device. */
   readonly remove: (id: string) => Promise<void>
+  /** What a chosen model has to be. @default nothing */
+  readonly constraints?: ModelConstraints | undefined
+  /** Which of these have files on this device. @default not known */
+  readonly stored?: ((ids: readonly string[]) => Promise<ReadonlySet<string>>) | undefined
+  /** What is remembered of models on this device. @default nothing */
+  readonly notes?: (() => Promise<DeviceNotes>) | undefined
+  /** Whether the hub may be asked for models. @default true */
+  readonly allowsHub?: boolean | undefined
+  /** What may be fetched without asking, and whether somebody can be asked. @default each download is asked about */
+  readonly consentLimits?: (() => Promise<{ readonly unaskedBytes: number; readonly canAsk: boolean }>) | undefined
 }
 
 /** The chat models of one client: which there are, which serve a task, and what is loaded. */
@@ -64,55 +52,152 @@ export interface ModelRegistry {
    * The model for a task. A ladder is walked the first time, and its model is loaded; a single configured model loads with its first
    * use, so that a cached answer needs no model. Aborting one caller leaves the others alone.
    */
-  resolve(task: ChatTask, options?: LoadOptions): Promise<ChatModel>
+  resolve(task: ChatTask, options?: ResolveModelOptions): Promise<ChatModel>
   /** The model of an id, not loaded. One object for an id. */
   get(id: string): Promise<ChatModel>
-  /** Loads a model and takes it for a task from now on; its download counts as agreed to. */
+  /**
+   * Loads a model and takes it for a task from now on; its download counts as agreed to. The model that served the task before is unloaded
+   * when no other task has it, beforehand where both would not fit in memory.
+   */
   use(task: ChatTask, id: string, options?: LoadOptions): Promise<ChatModel>
+  /** Replaces the client's constraints; what was taken with `use` stays. */
+  constrain(constraints: ModelConstraints): void
   list(embedder?: { readonly id: string; readonly loaded: boolean }): Promise<ModelListing[]>
   /** Whether the model for a task could be used, found out without loading anything. */
   availability(task: ChatTask): Promise<Availability>
+  /** Reads a short prompt with the chosen model where its speed on this device is not known yet. */
+  measure(task: ChatTask, signal?: AbortSignal): Promise<void>
   /** Ids chosen so far and refusals on the way. */
-  report(): { readonly chosen: Readonly<Record<ChatTask, string | null>>; readonly refused: LadderReport['refused'] }
+  report(): Pick<LadderReport, 'refused' | 'predictions'> & {
+    readonly chosen: Readonly<Record<ChatTask, string | null>>
+  }
   /** Unloads a model and deletes its files. */
   delete(id: string): Promise<void>
   dispose(): Promise<void>
 }
 
-/** How many models are asked about at once when they are listed. */
-const MAX_INSPECTIONS = 4
-/** Models that are in no catalogue. */
-const TITLES: Readonly<Record<string, string>> = { extractive: 'Quotes only', 'prompt-api': 'The browser’s own model' }
-
-function runsOnOf(id: string): ModelListing['runsOn'] {
-  if (id.startsWith('http:')) return 'remote'
-  if (id === 'prompt-api') return 'browser'
-  return id.startsWith('webllm:') ? 'webgpu' : 'wasm'
+/** What the parts of the registry that are loaded late work on. */
+export interface RegistryState {
+  readonly options: ModelRegistryOptions
+  readonly models: Map<string, Promise<ChatModel>>
+  readonly objects: Map<string, ChatModel>
+  readonly loading: ReadonlyMap<string, number>
+  /** Models taken with `use`, and those that a ladder gave, by task and constraints. */
+  readonly taken: Map<ChatTask, ChatModel>
+  readonly chosen: Map<string, ChatModel>
+  readonly walks: ReadonlyMap<string, unknown>
+  readonly refusals: Map<string, Refusal>
+  readonly predictions: Map<string, ModelPrediction>
+  constraints: ModelConstraints
+  /** The smallest download that the person declined, in bytes. */
+  declinedBytes: number
+  get(id: string): Promise<ChatModel>
+  /** The model of an id with so long a context; another than before replaces it. */
+  open(id: string, contextTokens: number | undefined): Promise<ChatModel>
+  load(model: ChatModel, options: LoadOptions): Promise<void>
+  isLoaded(id: string): boolean
+  keyOf(task: ChatTask, constraints?: ModelConstraints): string
 }
 
-const rungsOf = (model: ModelRegistryOptions['model'], task: ChatTask): readonly Rung[] => {
-  if (model === 'auto') return autoRungs(task)
-  const list = Array.isArray(model) ? (model as readonly Rung[]) : [model as Rung]
-  return list.flatMap((rung) => (rung === 'auto' ? autoRungs(task) : [rung]))
-}
+/** What comes with more than one model to choose from, or with a question about models. */
+const importWalk = () => import('./ladder-walk.js')
+const importListing = () => import('./listing.js')
 
 export function createModelRegistry(options: ModelRegistryOptions): ModelRegistry {
+  const state = createState(options)
+  const { taken, chosen, objects } = state
+  const walks = state.walks as Map<string, SharedTask<ChatModel, StatusPart>>
+  const isSingle = options.model !== 'auto' && !(Array.isArray(options.model) && options.model.length !== 1)
+
+  /** The first use of a single configured model, or the walk down the ladder. */
+  async function choose(task: ChatTask, constraints: ModelConstraints, load: LoadOptions): Promise<ChatModel> {
+    const [only] = [options.model].flat() as readonly Rung[]
+    const isKnown = isSingle && only !== 'auto' && only !== undefined
+    const { model } = isKnown
+      ? { model: typeof only === 'string' ? await state.get(only) : only }
+      : await (await importWalk()).walkFor(state, task, constraints, load)
+    chosen.set(state.keyOf(task, constraints), model)
+    return model
+  }
+
+  const current = (task: ChatTask): ChatModel | undefined => taken.get(task) ?? chosen.get(state.keyOf(task))
+
+  return {
+    get: state.get,
+    async resolve(task, { constraints, ...load } = {}) {
+      const merged = { ...state.constraints, ...constraints }
+      const key = state.keyOf(task, merged)
+      const model = (constraints ? undefined : taken.get(task)) ?? chosen.get(key)
+      if (model) return model
+      let shared = walks.get(key)
+      if (!shared) {
+        const forget = () => void walks.delete(key)
+        shared = createSharedTask(
+          ({ signal, report }) => choose(task, merged, { signal, onProgress: report }).finally(forget),
+          forget,
+        )
+        walks.set(key, shared)
+      }
+      return shared.join(load)
+    },
+    async use(task, id, load = {}) {
+      options.consent.grant(id)
+      return (await importWalk()).takeModel(state, task, id, load)
+    },
+    constrain(constraints) {
+      state.constraints = constraints
+    },
+    list: async (embedder) => (await importListing()).listModels(state, embedder),
+    availability: async (task) => (await importListing()).findAvailability(state, task, current(task)),
+    async measure(task, signal) {
+      const model = current(task)
+      const isChoice = model !== undefined && state.predictions.has(model.id)
+      if (isChoice && options.notes) await (await importWalk()).measurePrefill(state, model, signal)
+    },
+    report: () => ({
+      chosen: {
+        chat: current('chat')?.id ?? null,
+        documents: current('documents')?.id ?? null,
+        tools: current('tools')?.id ?? null,
+      },
+      refused: [...state.refusals.values()],
+      predictions: [...state.predictions.values()],
+    }),
+    async delete(id) {
+      if (id === 'extractive')
+        throw new AlcoveError('invalid-argument', "models.delete: 'extractive' has no files to delete")
+      await objects.get(id)?.dispose()
+      for (const map of [taken, chosen] as Map<string, ChatModel>[]) {
+        for (const [key, model] of map) if (model.id === id) map.delete(key)
+      }
+      await options.remove(id)
+    },
+    async dispose() {
+      taken.clear()
+      chosen.clear()
+      // A model that the caller handed in is the caller's to dispose of.
+      const given = new Set(([options.model].flat() as readonly Rung[]).filter((rung) => typeof rung !== 'string'))
+      const own = [...objects.values()].filter((model) => !given.has(model))
+      await Promise.all(own.map((model) => model.dispose().catch(() => {})))
+    },
+  }
+}
+
+function createState(options: ModelRegistryOptions): RegistryState {
   const models = new Map<string, Promise<ChatModel>>()
   const objects = new Map<string, ChatModel>()
+  const contexts = new Map<string, number | undefined>()
   const loaded = new Set<string>()
   const loading = new Map<string, number>()
-  const chosen = new Map<ChatTask, ChatModel>()
-  const walks = new Map<ChatTask, SharedTask<ChatModel, StatusPart>>()
   const refusals = new Map<string, Refusal>()
-  for (const rung of rungsOf(options.model, 'chat')) if (typeof rung !== 'string') objects.set(rung.id, rung)
+  for (const rung of [options.model].flat() as readonly Rung[]) if (typeof rung !== 'string') objects.set(rung.id, rung)
 
   /** A failed creation is not kept: the next caller tries again. */
-  function get(id: string): Promise<ChatModel> {
-    const known = models.get(id)
-    if (known) return known
+  function make(id: string, contextTokens?: number): Promise<ChatModel> {
     const object = objects.get(id)
-    const model = object ? Promise.resolve(object) : options.create(id)
+    const model = object ? Promise.resolve(object) : options.create(id, contextTokens)
     models.set(id, model)
+    contexts.set(id, contextTokens)
     model.then(
       (created) => objects.set(id, created),
       () => models.delete(id),
@@ -120,173 +205,47 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     return model
   }
 
-  async function load(model: ChatModel, load: LoadOptions): Promise<void> {
-    loading.set(model.id, (loading.get(model.id) ?? 0) + 1)
-    try {
-      await model.load(load)
-      loaded.add(model.id)
-      refusals.delete(model.id)
-    } finally {
-      const left = (loading.get(model.id) ?? 1) - 1
-      if (left > 0) loading.set(model.id, left)
-      else loading.delete(model.id)
-    }
-  }
+  const get = (id: string): Promise<ChatModel> => models.get(id) ?? make(id)
 
-  const isLoaded = (id: string): boolean => objects.get(id)?.isLoaded ?? (loaded.has(id) || id === 'extractive')
-
-  /** Whether the author named the browser's model; else it is taken only where it needs no download. */
-  const isPromptApiNamed = [options.model].flat().includes('prompt-api')
-
-  /** Makes one rung ready, or throws why it cannot be had: first what the device lacks, then what its load says. */
-  async function ready(rung: Rung, only: boolean, loadOptions: LoadOptions): Promise<ChatModel> {
-    const refused =
-      typeof rung === 'string' && !only ? refuseByDevice(findEntry(rung), await options.device()) : undefined
-    if (refused) throw refused
-    if (rung === 'prompt-api' && !isPromptApiNamed) await (await import('../prompt-api/chat.js')).requireAvailable()
-    const model = typeof rung === 'string' ? await get(rung) : rung
-    if (!only) await load(model, loadOptions)
-    return model
-  }
-
-  async function walk(task: ChatTask, loadOptions: LoadOptions): Promise<ChatModel> {
-    const rungs = rungsOf(options.model, task)
-    try {
-      const result = await walkLadder(rungs, (rung) => ready(rung, rungs.length === 1, loadOptions))
-      for (const row of result.refused) refusals.set(row.model, row)
-      chosen.set(task, result.ready)
-      return result.ready
-    } finally {
-      walks.delete(task)
-    }
-  }
-
-  async function resolve(task: ChatTask, loadOptions: LoadOptions = {}): Promise<ChatModel> {
-    const model = chosen.get(task)
-    if (model) return model
-    let shared = walks.get(task)
-    if (!shared) {
-      shared = createSharedTask(
-        ({ signal, report }) => walk(task, { signal, onProgress: report }),
-        () => walks.delete(task),
-      )
-      walks.set(task, shared)
-    }
-    return shared.join(loadOptions)
-  }
-
-  async function use(task: ChatTask, id: string, loadOptions: LoadOptions = {}): Promise<ChatModel> {
-    const model = await get(id)
-    options.consent.grant(id)
-    await load(model, loadOptions)
-    chosen.set(task, model)
-    return model
-  }
-
-  /** State and refusal of one id: what the device says first, so that no server is asked in vain. */
-  async function inspect(id: string): Promise<Pick<ModelListing, 'state' | 'bytes' | 'refused' | 'runsOn'>> {
-    if (id === 'extractive') return { state: 'available', bytes: 0, runsOn: 'page' }
-    const entry = findEntry(id)
-    const runsOn = runsOnOf(id)
-    const refused = refuseByDevice(entry, await options.device())
-    if (refused)
-      return {
-        state: 'unavailable',
-        bytes: entry?.downloadBytes,
-        runsOn,
-        refused: { code: refused.code, reason: refused.message },
-      }
-    const found = await options.inspect(id).catch((error: unknown): ModelInspection => {
-      const { code, message, hint, retryable } = toAlcoveError(error, 'model-not-found')
-      return { state: 'unavailable', error: { code, message, hint, retryable } }
-    })
-    const isFetching = found.state === 'downloadable' && (loading.has(id) || (await options.isFetching?.(id)))
-    return {
-      state: isFetching || loading.has(id) ? 'downloading' : found.state,
-      bytes: found.bytes ?? entry?.downloadBytes,
-      runsOn: found.device ?? runsOn,
-      ...(found.error && { refused: { code: found.error.code, reason: found.error.message } }),
-    }
-  }
-
-  async function listModel(id: string, kind: 'chat' | 'embedding'): Promise<ModelListing> {
-    const entry = findEntry(id)
-    const refusal = refusals.get(id)
-    return {
-      id,
-      kind,
-      title: entry?.title ?? TITLES[id] ?? id,
-      goodFor:
-        entry?.goodFor ?? (id === 'extractive' ? 'Quotes the best sentences of your documents; needs no download' : ''),
-      memoryBytes: entry?.memoryBytes,
-      licence: entry?.licence,
-      trust: entry?.trust ?? (id === 'extractive' ? 'answer' : (objects.get(id)?.capabilities.trust ?? 'answer')),
-      loaded: isLoaded(id),
-      chosenFor: [...chosen].filter(([, model]) => model.id === id).map(([task]) => task),
-      ...(refusal && { refused: { code: refusal.code, reason: refusal.reason } }),
-      ...(await inspect(id)),
-    }
-  }
-
-  return {
-    resolve,
+  const state: RegistryState = {
+    options,
+    models,
+    objects,
+    loading,
+    taken: new Map(),
+    chosen: new Map(),
+    walks: new Map(),
+    refusals,
+    predictions: new Map(),
+    constraints: options.constraints ?? {},
+    declinedBytes: Number.POSITIVE_INFINITY,
     get,
-    use,
-    async list(embedder) {
-      const configured = rungsOf(options.model, 'chat').map(rungId)
-      const chat = new Set([...chatCatalogue.map((entry) => entry.id), ...configured, ...objects.keys(), 'extractive'])
-      const embedding = new Set([...embeddingCatalogue.map((entry) => entry.id), ...(embedder ? [embedder.id] : [])])
-      const rows = [
-        ...[...chat].map((id) => [id, 'chat'] as const),
-        ...[...embedding].map((id) => [id, 'embedding'] as const),
-      ]
-      const listings: ModelListing[] = []
-      for (let start = 0; start < rows.length; start += MAX_INSPECTIONS) {
-        listings.push(
-          ...(await Promise.all(rows.slice(start, start + MAX_INSPECTIONS).map(([id, kind]) => listModel(id, kind)))),
-        )
+    async open(id, contextTokens) {
+      const old = models.get(id)
+      if (old && contexts.get(id) === contextTokens) return old
+      await (await old?.catch(() => undefined))?.dispose().catch(() => {})
+      if (old) objects.delete(id)
+      return make(id, contextTokens)
+    },
+    async load(model, load) {
+      loading.set(model.id, (loading.get(model.id) ?? 0) + 1)
+      try {
+        await model.load(load)
+        loaded.add(model.id)
+        refusals.delete(model.id)
+      } finally {
+        const left = (loading.get(model.id) ?? 1) - 1
+        if (left > 0) loading.set(model.id, left)
+        else loading.delete(model.id)
       }
-      return listings.map((row) =>
-        row.id === embedder?.id
-          ? { ...row, loaded: embedder.loaded, chosenFor: embedder.loaded ? ['embedding'] : [] }
-          : row,
-      )
     },
-    async availability(task) {
-      const ready = chosen.get(task)
-      if (ready && isLoaded(ready.id)) return 'available'
-      if (walks.has(task)) return 'downloading'
-      for (const rung of rungsOf(options.model, task)) {
-        if (typeof rung !== 'string') return 'available'
-        const { state } = await inspect(rung)
-        const isPassedOver = rung === 'prompt-api' && !isPromptApiNamed && state !== 'available'
-        if (state !== 'unavailable' && !isPassedOver) return state
-      }
-      return 'unavailable'
-    },
-    report: () => ({
-      chosen: {
-        chat: chosen.get('chat')?.id ?? null,
-        documents: chosen.get('documents')?.id ?? null,
-        tools: chosen.get('tools')?.id ?? null,
-      },
-      refused: [...refusals.values()],
-    }),
-    async delete(id) {
-      if (id === 'extractive')
-        throw new AlcoveError('invalid-argument', "models.delete: 'extractive' has no files to delete")
-      await objects.get(id)?.dispose()
-      loaded.delete(id)
-      for (const [task, model] of chosen) if (model.id === id) chosen.delete(task)
-      await options.remove(id)
-    },
-    async dispose() {
-      chosen.clear()
-      loaded.clear()
-      // A model that the caller handed in is the caller's to dispose of.
-      const given = new Set(rungsOf(options.model, 'chat').filter((rung) => typeof rung !== 'string'))
-      const own = [...objects.values()].filter((model) => !given.has(model))
-      await Promise.all(own.map((model) => model.dispose().catch(() => {})))
+    isLoaded: (id) => objects.get(id)?.isLoaded ?? (loaded.has(id) || id === 'extractive'),
+    keyOf(task, constraints = state.constraints) {
+      // In order of the names, so that equal constraints meet; what the model is for is the task itself.
+      const { task: _task, ...fields } = constraints
+      const known = Object.entries(fields).filter(([, value]) => value !== undefined)
+      return known.length === 0 ? task : `${task} ${JSON.stringify(known.sort(([a], [b]) => (a < b ? -1 : 1)))}`
     },
   }
+  return state
 }

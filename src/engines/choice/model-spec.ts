@@ -1,40 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type ModelSpec, parseModelId } from '../engine.js'
-import catalogue from './catalogue.json' with { type: 'json' }
-
-/** What the catalogue knows of a model. A field that nobody could look up is absent. */
-export interface CatalogueEntry {
-  readonly id: string
-  readonly title: string
-  readonly goodFor: string
-  readonly trust?: 'answer' | 'draft'
-  readonly dialect?: string
-  readonly contextTokens: number
-  readonly downloadBytes?: number
-  readonly memoryBytes?: number
-  readonly needs: readonly string[]
-  readonly licence?: string
-  readonly languages?: readonly string[]
-  /** Where the hub has it, when that is not the repo in the id. */
-  readonly hubRepo?: string
-  /** The hub has no such file: only `modelBaseUrl` is asked. */
-  readonly selfHostedOnly?: boolean
-  readonly dtype?: string
-  readonly pooling?: 'mean' | 'cls' | 'last'
-  /** What an embedding model was trained to see before a query, and before a passage. */
-  readonly queryPrefix?: string
-  readonly documentPrefix?: string
-}
-
-/** The recommended chat models, best first. */
-export const chatCatalogue = catalogue.chat as readonly CatalogueEntry[]
-/** The recommended embedding models, best first. */
-export const embeddingCatalogue = catalogue.embedding as readonly CatalogueEntry[]
-
-const byId = new Map([...chatCatalogue, ...embeddingCatalogue].map((entry) => [entry.id, entry]))
-
-/** The catalogue entry of a model id, if it has one. */
-export const findEntry = (id: string): CatalogueEntry | undefined => byId.get(id)
+import traits from './model-traits.json' with { type: 'json' }
 
 /** Where models may come from: what a page's author configured. */
 export interface ModelSources {
@@ -50,11 +16,17 @@ export interface ModelSources {
 const WORKER_SCHEMES = ['webllm', 'transformers', 'wllama']
 
 /**
+ * What the engines have to be told of the catalogue's models and do not find out or assume: it is here apart from the rest of the catalogue,
+ * so that a page that names its model pays for no more. Written by `scripts/catalogue.mjs`.
+ */
+const TRAITS: Readonly<Record<string, Partial<ModelSpec>>> = traits as never
+
+/**
  * What a worker must know to find and run the model of an id.
  * @throws AlcoveError `invalid-argument` when the id names no engine or no model
  */
 export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
-  const { scheme, file } = parseModelId(id)
+  const { scheme, file } = readId(id)
   if (!WORKER_SCHEMES.includes(scheme) || (scheme === 'wllama' && file === undefined)) {
     throw new AlcoveError(
       'invalid-argument',
@@ -62,29 +34,18 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
     )
   }
   const { baseUrl, ...where } = sources
-  const entry = findEntry(id)
+  const known: Partial<ModelSpec> = (Object.hasOwn(TRAITS, id) && TRAITS[id]) || {}
   return {
     id,
     ...where,
     ...(baseUrl === undefined ? {} : { baseUrl }),
-    ...(entry ? entrySpec(entry) : {}),
+    ...known,
+    // The limit of an embedding model is the one that it was trained with, not that of its tokenizer.
+    ...(known.pooling && known.contextTokens !== undefined && { maxTokens: known.contextTokens }),
   }
 }
 
-function entrySpec(entry: CatalogueEntry): Partial<ModelSpec> {
-  const { contextTokens, trust, dialect, hubRepo, dtype, languages, pooling, selfHostedOnly } = entry
-  const { queryPrefix, documentPrefix } = entry
-  return {
-    contextTokens,
-    ...(trust && { trust }),
-    ...(dialect && { dialect }),
-    ...(hubRepo && { hubRepo }),
-    ...(dtype && { dtype }),
-    ...(languages && { languages }),
-    // The limit of an embedding model that has a pooling is the one that it was trained with, not that of its tokenizer.
-    ...(pooling && { pooling, maxTokens: contextTokens }),
-    ...(queryPrefix && { queryPrefix }),
-    ...(documentPrefix && { documentPrefix }),
-    ...(selfHostedOnly && { selfHostedOnly }),
-  }
+/** An id without a scheme is answered with the list of schemes, as one of an unknown scheme is. */
+function readId(id: string): { readonly scheme: string; readonly file?: string | undefined } {
+  return id.includes(':') ? parseModelId(id) : { scheme: '' }
 }

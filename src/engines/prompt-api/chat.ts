@@ -5,6 +5,7 @@ import { toErrorInfo } from '../../rpc/error-wire.js'
 import { abortable, abortError } from '../../runtime/abort.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import type { ModelInspection } from '../engine.js'
+import { checkSampling } from '../sampling.js'
 import { createSessionModel, type ModelSession, type OpenContext } from '../session-model.js'
 import { createStopCutter } from '../transformers/stop-words.js'
 import { type Conversation, createConversations } from './conversations.js'
@@ -85,7 +86,8 @@ async function supportedInputs(
   return ['text', ...(image ? (['image'] as const) : []), ...(audio ? (['audio'] as const) : [])]
 }
 
-function checkRequest({ messages, output }: ModelRequest, inputs: ChatModelCapabilities['inputs']): void {
+function checkRequest({ messages, output, sampling }: ModelRequest, inputs: ChatModelCapabilities['inputs']): void {
+  checkSampling(sampling)
   promptMessages(messages, inputs)
   if (output?.type === 'grammar') {
     throw new AlcoveError(

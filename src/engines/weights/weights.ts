@@ -6,6 +6,7 @@ import { sha256Hex } from '../../text/hash.js'
 import { type FileFacts, type ModelSpec, parseModelId } from '../engine.js'
 import type { FileStore, KeptFile } from './file-store.js'
 import { weightFolder, weightLockName, weightPath } from './kept-weights.js'
+import knownFiles from './known-files.json' with { type: 'json' }
 import { openFileStores, type StorageAccess } from './open-stores.js'
 import { PIECE_BYTES, type TransferContext, transfer } from './weight-download.js'
 import { type Draft, openDraft } from './weight-draft.js'
@@ -94,6 +95,9 @@ const NOTE_USE_MS = 3_600_000
 /** Downloads under way, by the fetch that does them and by kept address. */
 const running = new WeakMap<typeof fetch, Downloads>()
 
+/** What is known of the catalogue's files, by the path of their folder on the hub. Written by `scripts/catalogue.mjs`. */
+const KNOWN_FILES: Readonly<Record<string, Readonly<Record<string, FileFacts>>>> = knownFiles
+
 /** A loader for the files of one model. */
 export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions = {}): WeightLoader {
   const fetchFile = options.fetch ?? globalThis.fetch
@@ -108,7 +112,8 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
   const downloads: Downloads = running.get(fetchFile) ?? new Map()
   running.set(fetchFile, downloads)
   const places = createPlaces(spec)
-  const factsOf = (file: string): FileFacts | undefined => spec.files?.[file]
+  const known = KNOWN_FILES[weightPath(spec)]
+  const factsOf = (file: string): FileFacts | undefined => spec.files?.[file] ?? known?.[file]
 
   const findKept = (file: string) => findWhole(stores, places.keyOf(file), factsOf(file), clock.wallTime())
 

@@ -9,6 +9,7 @@ import type { ModelFinishReason, ModelPart, ModelRequest, ModelUsage } from '../
 import { type FlatMessage, flattenMessages } from '../flat-messages.js'
 import { schemaGrammar } from '../grammar/schema-grammar.js'
 import { writeGrammar } from '../grammar/write-grammar.js'
+import { checkSampling } from '../sampling.js'
 
 /** Fields of the llama.cpp server that wllama's types leave out and its JSON passes on. */
 interface ServerFields {
@@ -25,6 +26,7 @@ export type WllamaChunk = ChatCompletionChunk | RawCompletionChunk
  * @throws AlcoveError `invalid-argument`
  */
 export function checkRequest(request: ModelRequest): void {
+  checkSampling(request.sampling)
   flattenMessages(request.messages)
   const { output } = request
   if (output?.type === 'grammar' && output.syntax !== 'gbnf') {

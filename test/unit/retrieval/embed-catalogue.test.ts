@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createModelSpec, embeddingCatalogue } from '../../../src/engines/choice/model-spec.js'
+import { embeddingCatalogue } from '../../../src/engines/choice/catalogue.js'
+import { createModelSpec } from '../../../src/engines/choice/model-spec.js'
 
 const sources = { baseUrl: undefined, allowRemote: true, hubUrl: 'https://hub.test/', cacheName: 'models' }
 

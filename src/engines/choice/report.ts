@@ -1,0 +1,33 @@
+import type { DeviceProfile } from './device.js'
+
+/** Why a rung of the ladder was not taken. */
+export interface Refusal {
+  readonly model: string
+  readonly code: string
+  readonly reason: string
+}
+
+/** What is expected of a model on this device. */
+export interface ModelPrediction {
+  readonly model: string
+  /** What it is loaded with; undefined where the catalogue does not know the model. */
+  readonly contextTokens: number | undefined
+  /** Weights and cache together, in bytes. */
+  readonly memoryBytes: number | undefined
+  /** To read a prompt of 512 tokens, in milliseconds; undefined until a speed of this device is known. */
+  readonly firstTokenMs: number | undefined
+}
+
+/** What was chosen for each task, on which device, and why the better rungs were refused. */
+export interface LadderReport {
+  readonly chosen: {
+    readonly chat: string | null
+    readonly documents: string | null
+    readonly tools: string | null
+    readonly embedding: string | null
+  }
+  readonly device: DeviceProfile
+  readonly refused: readonly Refusal[]
+  /** What was expected of the chosen chat models, where they were chosen from several. */
+  readonly predictions?: readonly ModelPrediction[] | undefined
+}
