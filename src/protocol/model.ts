@@ -50,6 +50,13 @@ export interface ModelRequest {
   readonly toolChoice?: ToolChoice | undefined
   readonly output?: OutputConstraint | undefined
   readonly sampling?: Sampling | undefined
+  /**
+   * `background`: waits until nobody else wants the engine, but not for ever. An engine answers one request at a time.
+   * @default 'interactive'
+   */
+  readonly priority?: 'interactive' | 'background' | undefined
+  /** Requests of one run: runs that wait for an engine take turns. @default a run of its own */
+  readonly runId?: string | undefined
 }
 
 /** Counts and times of one model call. */

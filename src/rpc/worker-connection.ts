@@ -55,7 +55,7 @@ export function connectWorker<Api>(options: WorkerConnectionOptions): WorkerConn
     if (data?.alcove !== 'ready' || isReady) return
     isReady = true
     stopWatching()
-    stopWatching = watch(worker, data.lock, options, () => die('has died'))
+    stopWatching = watch(worker, data.lock, options, die)
     end()
   }
 
@@ -86,22 +86,22 @@ function openOrThrow({ name, open }: WorkerConnectionOptions): Worker {
   }
 }
 
-/** Watches for a death that gives no event: by the worker's lock, or by its answers where there are no locks. */
+/** Watches for a death that gives no event, by the worker's lock where there are locks, and by its answers for a loop without end. */
 function watch(
   worker: Worker,
   lock: string | undefined,
   options: WorkerConnectionOptions,
-  onDeath: () => void,
+  die: (what: string) => void,
 ): () => void {
-  const stopLock = lock === undefined ? undefined : watchLock(lock, onDeath)
-  if (stopLock !== undefined) return stopLock
+  const stopLock = lock === undefined ? undefined : watchLock(lock, () => die('has died'))
   const ping = () => worker.postMessage({ alcove: 'ping' } satisfies LifeMessage)
-  const heartbeat = createHeartbeat({ ...options, ping, onDeath })
+  const heartbeat = createHeartbeat({ ...options, ping, onDeath: () => die('has died or hangs: it does not answer') })
   const onAnswer = ({ data }: MessageEvent<LifeMessage | undefined>) => {
     if (data?.alcove === 'pong') heartbeat.answer()
   }
   worker.addEventListener('message', onAnswer)
   return () => {
+    stopLock?.()
     worker.removeEventListener('message', onAnswer)
     heartbeat.stop()
   }

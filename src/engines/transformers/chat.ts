@@ -6,6 +6,7 @@ import { createTurnQueue } from '../../runtime/turn-queue.js'
 import { drainedStream } from '../drained-stream.js'
 import type { ChatEngine, ModelSpec } from '../engine.js'
 import { isFatalToEngine, translateEngineError } from '../engine-errors.js'
+import { waitForTurn } from '../wait-turn.js'
 import { createWeightLoader } from '../weights/weights.js'
 import { generateText } from './generate.js'
 import { inspectModel } from './inspect.js'
@@ -90,7 +91,7 @@ class TransformersChatModel implements ChatModel {
   }
 
   async *#answer(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
-    const endTurn = await this.#turns.enter({ signal })
+    const endTurn = yield* waitForTurn(this.#turns, this.id, request, signal)
     try {
       const loaded = yield* this.#loadInStream(signal)
       const prompt = encodePrompt(loaded.tokenizer, request.messages)

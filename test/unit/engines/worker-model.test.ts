@@ -50,6 +50,9 @@ function fakeHost(makeApi: () => LlmApi) {
     get restarts() {
       return Math.max(restarts, 0)
     },
+    get starts() {
+      return restarts + 1
+    },
     kill(reason) {
       kills.push(reason.message)
       api = undefined
