@@ -139,7 +139,7 @@ export async function* generateText(
   const maxTokens = Math.min(sampling.maxTokens ?? DEFAULT_MAX_TOKENS, room)
   const constraint = startConstraint(writer, request)
   const began = clock.now()
-  const cachedTokens = decoder.rewind(prompt)
+  const cachedTokens = await decoder.rewind(prompt)
   let logits = yield* readPrompt(writer, prompt, cachedTokens, signal, clock)
   const read = clock.now()
   const sampler = createSampler(samplerOptions(sampling, writer.defaults), prompt)
