@@ -16,6 +16,7 @@ import { createWeightLoader } from './weights/weights.js'
 export interface ModelDescription {
   readonly contextTokens: number
   readonly capabilities: ChatModelCapabilities
+  readonly device?: ChatModel['device']
 }
 
 /** What the worker of the chat models offers. A call that takes a port serves a stream over it and ends when all is cleaned up. */
@@ -117,8 +118,8 @@ export function createLlmApi(engines: EngineImports, { clock = systemClock }: { 
     stream: (spec, request, port) => servePort(port, (signal) => answer(spec, request, signal)),
     countTokens: async (spec, request) => (await entryOf(spec)).model.countTokens(request),
     async describe(spec) {
-      const { contextTokens, capabilities } = (await entryOf(spec)).model
-      return { contextTokens, capabilities }
+      const { contextTokens, capabilities, device } = (await entryOf(spec)).model
+      return { contextTokens, capabilities, device }
     },
     dispose,
     async remove(spec) {

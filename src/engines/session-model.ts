@@ -31,6 +31,7 @@ export interface OpenContext {
 export interface SessionModelOptions {
   readonly id: string
   readonly capabilities: ChatModelCapabilities
+  readonly device?: ChatModel['device']
   /** What is known before it is loaded. */
   readonly contextTokens: number
   /** Loads the model. After its signal has aborted, what it opens is closed at once. */
@@ -104,6 +105,9 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
       return session?.contextTokens ?? options.contextTokens
     },
     capabilities: options.capabilities,
+    get device() {
+      return session && options.device
+    },
     async load(loadOptions) {
       await ensure(loadOptions)
     },

@@ -122,6 +122,10 @@ class WorkerModel implements ChatModel {
     return { tools: 'none', grammar, inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
   }
 
+  get device(): ChatModel['device'] {
+    return this.isLoaded ? this.#description?.device : undefined
+  }
+
   async load(options: LoadOptions = {}): Promise<void> {
     if (this.isLoaded) return
     this.#loading ??= this.#startLoading()
@@ -185,6 +189,7 @@ class WorkerModel implements ChatModel {
     const written: string[] = []
     let isPlainText = true
     let wanted = request
+    let first: unknown
     for (let attempt = 0; ; attempt++) {
       const given = written.length
       let phase: ModelFailure['phase'] = 'load'
@@ -205,7 +210,9 @@ class WorkerModel implements ChatModel {
         const recovery = signal.aborted || attempt >= retries ? undefined : await planAfter(broken)
         this.#replaceWorkerAfter(error)
         this.#tellFailure(error, phase, recovery && (recovery.spec === this.#spec ? 'again' : 'smaller'))
-        if (!recovery || signal.aborted) throw error
+        // An engine that refuses to go on says so in words that mean nothing to who asked for a whole answer.
+        if (!recovery || signal.aborted) throw given > 0 && isAlcoveError(error, 'invalid-argument') ? first : error
+        first = error
         this.#spec = recovery.spec
         wanted = recovery.request
         yield { type: 'status', status: 'recovered', message: recovery.message, modelId: this.id }

@@ -111,6 +111,8 @@ export interface ChatModel {
   readonly capabilities: ChatModelCapabilities
   /** Whether it is in memory now, where the model knows. */
   readonly isLoaded?: boolean | undefined
+  /** What it really runs on, once it is loaded. */
+  readonly device?: 'webgpu' | 'wasm' | undefined
   /** Makes it ready. Idempotent; `stream` does it too. Aborting one caller's load disturbs no other caller. */
   load(options?: LoadOptions): Promise<void>
   /**

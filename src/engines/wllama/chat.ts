@@ -60,6 +60,7 @@ function createModel(spec: ModelSpec, loader: WeightLoader, wasmUrl: string): Ch
       trust: spec.trust ?? 'answer',
       dialect: spec.dialect,
     },
+    device: 'wasm',
     check: checkRequest,
     open: (context) => open(spec, loader, wasmUrl, context),
   })

@@ -230,6 +230,91 @@ describe('createWorkerModel', () => {
     expect(model.isLoaded).toBe(false)
   })
 
+  it('loads with a shorter context after out of memory, and starts the answer anew', async () => {
+    const fake = fakeEngine()
+    const specs: (number | undefined)[] = []
+    const create = (given: ModelSpec) => {
+      specs.push(given.contextTokens)
+      fake.failWith(given.contextTokens === 8_000 ? new Error('std::bad_alloc') : undefined)
+      return fake.engine.create(given)
+    }
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => ({ ...fake.engine, create }) }))
+    const failures: unknown[] = []
+    const model = createWorkerModel({
+      spec: { ...spec(), contextTokens: 8_000 },
+      host,
+      onFailure: ({ error, phase, reaction }) => failures.push([error.code, phase, reaction]),
+    })
+    // The fake says of itself that it has 99 tokens; what counts here is what was asked for.
+    const parts = await collect(model.stream(ask('a b'))).catch((error: AlcoveError) => error.code)
+    expect(parts).toBe('out-of-memory')
+    expect(failures).toEqual([['out-of-memory', 'run', 'none']])
+    expect(specs).toEqual([8_000])
+  })
+
+  it('finds a worker that is silent and alive, replaces it and starts anew', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host, silenceMs: 10 })
+    await model.load()
+    const reading = collect(model.stream(ask('a b')))
+    await turn(100)
+    expect(kills[0]).toContain('hangs')
+    fake.open()
+    // The first gate is of the worker that has gone.
+    fake.open()
+    const parts = await reading
+    expect(textOf(parts)).toBe('a b ')
+    expect(statusesOf(parts)).toContain('recovered')
+  })
+
+  it('does not take a place in the queue, or a reader that sleeps, for a hang', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const patient = createWorkerModel({ spec: spec(), host })
+    await patient.load()
+    const first = collect(patient.stream(ask('a')))
+    await turn()
+    const hurried = createWorkerModel({ spec: spec(), host, silenceMs: 5 })
+    const reader = hurried.stream(ask('b c d')).getReader()
+    while ((await reader.read()).value?.type !== 'status');
+    await turn(60)
+    fake.open()
+    await first
+    fake.open()
+    await reader.read()
+    await turn(60)
+    expect(kills).toEqual([])
+    await reader.cancel()
+  })
+
+  it('gives up after so many retries, with the first typed error', async () => {
+    const fake = fakeEngine()
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const failures: string[] = []
+    const model = createWorkerModel({
+      spec: spec(),
+      host,
+      retries: 1,
+      onFailure: ({ reaction }) => failures.push(reaction),
+    })
+    fake.failWith(new AlcoveError('device-lost', 'gone'))
+    await expect(collect(model.stream(ask('x')))).rejects.toMatchObject({ code: 'device-lost' })
+    expect(failures).toEqual(['again', 'none'])
+    expect(kills).toHaveLength(2)
+  })
+
+  it('is not loaded any more when its idle worker ended and another model started a new one', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host })
+    await model.load()
+    expect(model.isLoaded).toBe(true)
+    host.kill(new AlcoveError('worker-crashed', 'idle'))
+    await createWorkerModel({ spec: spec('fake:other'), host }).load()
+    expect([host.state, model.isLoaded]).toEqual(['ready', false])
+  })
+
   it('does not come back from a closed host', async () => {
     const fake = fakeEngine()
     const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
