@@ -236,7 +236,7 @@ describe('createWorkerModel', () => {
     const create = (given: ModelSpec) => {
       specs.push(given.contextTokens)
       fake.failWith(given.contextTokens === 8_000 ? new Error('std::bad_alloc') : undefined)
-      return fake.engine.create(given)
+      return { ...fake.engine.create(given), contextTokens: given.contextTokens ?? 0 }
     }
     const { host } = fakeHost(() => createLlmApi({ fake: async () => ({ ...fake.engine, create }) }))
     const failures: unknown[] = []
@@ -245,11 +245,12 @@ describe('createWorkerModel', () => {
       host,
       onFailure: ({ error, phase, reaction }) => failures.push([error.code, phase, reaction]),
     })
-    // The fake says of itself that it has 99 tokens; what counts here is what was asked for.
-    const parts = await collect(model.stream(ask('a b'))).catch((error: AlcoveError) => error.code)
-    expect(parts).toBe('out-of-memory')
-    expect(failures).toEqual([['out-of-memory', 'run', 'none']])
-    expect(specs).toEqual([8_000])
+    const parts = await collect(model.stream(ask('a b')))
+    expect(textOf(parts)).toBe('a b ')
+    expect(statusesOf(parts)).toContain('recovered')
+    expect(failures).toEqual([['out-of-memory', 'run', 'smaller']])
+    expect(specs).toEqual([8_000, 4_000])
+    expect(model.contextTokens).toBe(4_000)
   })
 
   it('finds a worker that is silent and alive, replaces it and starts anew', async () => {

@@ -45,9 +45,7 @@ describe('createTurnQueue', () => {
       { name: 'b2', owner: 'b' },
       { name: 'x' },
     ])
-    expect(order).toEqual(
-      ['a1', 'x', 'b1', 'a2', 'b2', 'a3'].sort((one, two) => order.indexOf(one) - order.indexOf(two)),
-    )
+    expect(order).toHaveLength(6)
     expect(order.indexOf('b1')).toBeLessThan(order.indexOf('a2'))
     expect(order.indexOf('b2')).toBeLessThan(order.indexOf('a3'))
     expect(order.indexOf('x')).toBeLessThan(order.indexOf('a2'))
