@@ -30,6 +30,8 @@ const BENCHES = [
   { name: 'corpus', limitMinutes: 4, needsBuild: true, isolated: true },
   { name: 'parsers', limitMinutes: 4, isolated: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },
+  { name: 'engines', limitMinutes: 10, needsBuild: true },
+  { name: 'recovery', limitMinutes: 8, needsBuild: true },
   { name: 'loading', limitMinutes: 3 },
   { name: 'dialects', limitMinutes: 5, isolated: true },
   { name: 'context', limitMinutes: 2, isolated: true },
