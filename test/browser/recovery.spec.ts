@@ -100,6 +100,22 @@ test.describe('a failing GPU', () => {
   })
 })
 
+test.describe('a state on the GPU', () => {
+  test('is shortened too: an equal prompt and shared instructions are read once', async ({ blank }) => {
+    test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
+    const setup: RecoverySetup = { id: models.story as string, spec: { device: 'webgpu' } }
+    const instructions = 'You tell stories of a little girl and her dog in the big park. '
+    const usages = await blank.evaluate(
+      async ([options, text]) => (await import('/pages/recovery.js')).share(options, text, ['Rain.', 'Sun.']),
+      [setup, instructions] as const,
+    )
+    expect(usages[0]?.cachedTokens).toBe(0)
+    for (const usage of usages.slice(1)) {
+      expect(usage?.cachedTokens).toBeGreaterThan((usage?.promptTokens ?? 0) * 0.6)
+    }
+  })
+})
+
 test.describe('an idle model', () => {
   test('is unloaded after a time and comes back when asked', async ({ blank }) => {
     test.skip(!models.story, 'needs stories260K as ONNX in the models folder')

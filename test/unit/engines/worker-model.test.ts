@@ -1,6 +1,7 @@
 import type { Remote } from 'comlink'
 import { describe, expect, it } from 'vitest'
-import type { ModelSpec } from '../../../src/engines/engine.js'
+import { drainedStream } from '../../../src/engines/drained-stream.js'
+import type { ChatEngine, ModelSpec } from '../../../src/engines/engine.js'
 import { createLlmApi, type LlmApi } from '../../../src/engines/serve-model.js'
 import { createWorkerModel, inspectModel } from '../../../src/engines/worker-model.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
@@ -153,6 +154,38 @@ describe('createWorkerModel', () => {
     expect(statusesOf(parts)).toContain('recovered')
   })
 
+  it('replaces at once a worker that would read on for longer than a new one takes to load', async () => {
+    let hangs = false
+    const slow: ChatEngine = {
+      inspect: async () => ({ state: 'available', bytes: 0 }),
+      create: (given) => ({
+        ...fakeEngine().engine.create(given),
+        stream: (_request, { signal } = {}) =>
+          drainedStream<ModelPart>(async function* () {
+            yield { type: 'status', status: 'prefill', message: 'reading' }
+            if (hangs) await turn(5_000)
+            // A token a second: a batch takes a minute.
+            yield { type: 'model-usage', usage: { promptTokens: 200, completionTokens: 1, prefillMs: 200_000 } }
+            yield { type: 'model-finish', reason: 'stop' }
+          }, signal),
+      }),
+    }
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => slow }))
+    const model = createWorkerModel({ spec: spec(), host })
+    await collect(model.stream(ask('word '.repeat(200))))
+    hangs = true
+    const controller = new AbortController()
+    const reader = model.stream(ask('word '.repeat(200)), { signal: controller.signal }).getReader()
+    expect((await reader.read()).value).toMatchObject({ status: 'prefill' })
+    controller.abort()
+    await expect(reader.read()).rejects.toMatchObject({ code: 'aborted' })
+    // Without the prediction it would be given 500 ms at least.
+    await turn(200)
+    expect(kills).toHaveLength(1)
+    hangs = false
+    expect((await collect(model.stream(ask('a')))).at(-1)).toMatchObject({ type: 'model-finish' })
+  })
+
   it('leaves a worker alone that drains in time', async () => {
     const fake = fakeEngine({ gated: true })
     const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
@@ -256,15 +289,15 @@ describe('createWorkerModel', () => {
   it('finds a worker that is silent and alive, replaces it and starts anew', async () => {
     const fake = fakeEngine({ gated: true })
     const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
-    const model = createWorkerModel({ spec: spec(), host, silenceMs: 10 })
+    const model = createWorkerModel({ spec: spec(), host, silenceMs: 20 })
     await model.load()
     const reading = collect(model.stream(ask('a b')))
-    await turn(100)
+    while (kills.length === 0) await turn(5)
     expect(kills[0]).toContain('hangs')
-    fake.open()
-    // The first gate is of the worker that has gone.
-    fake.open()
+    // Lets answers through from now on.
+    const opening = setInterval(fake.open, 5)
     const parts = await reading
+    clearInterval(opening)
     expect(textOf(parts)).toBe('a b ')
     expect(statusesOf(parts)).toContain('recovered')
   })
