@@ -2,6 +2,7 @@ import { type AlcoveError, isAlcoveError } from '../protocol/error.js'
 import type { ModelPart, ModelRequest } from '../protocol/model.js'
 import type { ModelSpec } from './engine.js'
 import { estimateTokens } from './flat-messages.js'
+import type { ModelFailure } from './worker-model.js'
 
 /** An answer that broke off. */
 export interface BrokenAnswer {
@@ -86,4 +87,40 @@ export function addWritten(part: Extract<ModelPart, { type: 'model-usage' }>, be
       completionTokens: completionTokens + before.length,
     },
   }
+}
+
+/** A broken answer with what decides whether it is tried again. */
+export interface Failure extends BrokenAnswer {
+  readonly phase: ModelFailure['phase']
+  /** Nobody wants the answer any more, or it was tried too often. */
+  readonly isOver: boolean
+  /** What made it break before. */
+  readonly first: unknown
+  readonly onFailure: ((failure: ModelFailure) => void) | undefined
+}
+
+/** What to do after a failure: go on with `next`, or end with `error`. */
+export interface Verdict {
+  readonly error: unknown
+  readonly next?: (Recovery & { readonly request: ModelRequest; adapt(part: ModelPart): ModelPart }) | undefined
+}
+
+/** Decides what follows a failure, and tells who listens. */
+export function judgeFailure(failure: Failure): Verdict {
+  const { error, spec, contextTokens, phase, request, first } = failure
+  const written = [...failure.written]
+  const recovery = failure.isOver ? undefined : planRecovery(failure)
+  if (isAlcoveError(error) && error.code !== 'aborted') {
+    const reaction = recovery === undefined ? 'none' : recovery.spec === spec ? 'again' : 'smaller'
+    try {
+      failure.onFailure?.({ modelId: spec.id, phase, error, contextTokens, reaction })
+    } catch {
+      // A listener that throws must not break the answer.
+    }
+  }
+  // An engine that refuses to go on says so in words that mean nothing to who asked for a whole answer.
+  const isRefusal = first !== undefined && written.length > 0 && isAlcoveError(error, 'invalid-argument')
+  if (recovery === undefined) return { error: isRefusal ? first : error }
+  const adapt = (part: ModelPart) => (part.type === 'model-usage' ? addWritten(part, written) : part)
+  return { error, next: { ...recovery, request: continueFrom(request, written), adapt } }
 }

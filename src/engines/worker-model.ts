@@ -9,15 +9,14 @@ import type {
   ModelUsage,
 } from '../protocol/model.js'
 import type { StatusPart } from '../protocol/stream-part.js'
-import { watchSilence } from '../rpc/liveness.js'
 import type { WorkerHost } from '../rpc/worker-host.js'
 import { onAbort } from '../runtime/abort.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
 import { createPartQueue } from '../runtime/part-queue.js'
 import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
 import { iterate, streamOf } from '../runtime/stream.js'
+import type { AnswerState, EngineSpeed } from './answer-watch.js'
 import type { InspectOptions, ModelInspection, ModelSpec } from './engine.js'
-import type { BrokenAnswer, Recovery } from './recovery.js'
 import type { LlmApi, ModelDescription } from './serve-model.js'
 
 export interface WorkerModelOptions {
@@ -59,11 +58,8 @@ const GRAMMARS: Readonly<Record<string, ChatModelCapabilities['grammar']>> = {
   wllama: 'gbnf',
   transformers: 'gbnf',
 }
-const UNKNOWN_SPEED_FACTOR = 6
-const MIN_DRAIN_MS = 500
-/** llama.cpp reads so many tokens at a time, and hears of a cancel in between; the other engines stop sooner. */
-const BATCH_TOKENS = 64
-const CHARACTERS_A_TOKEN = 3
+/** Fewer tokens of prompt do not tell how fast prompts are read. */
+const MIN_TOLD_TOKENS = 32
 const UNKNOWN_CONTEXT_TOKENS = 2_048
 
 /**
@@ -97,10 +93,7 @@ class WorkerModel implements ChatModel {
   #loading: SharedTask<void, StatusPart> | undefined
   /** With less context after memory was short. */
   #spec: ModelSpec
-  /** How long the engine took to start, its files being here. */
-  #loadMs: number | undefined
-  /** How fast it reads prompts. */
-  #tokensPerMs: number | undefined
+  #speed: EngineSpeed = {}
   /** Which of the host's workers has the model. */
   #loadedIn: number | undefined
 
@@ -171,7 +164,7 @@ class WorkerModel implements ChatModel {
           if (isFetching(status)) began = this.#clock.now()
           report(status)
         }
-        this.#loadMs = this.#clock.now() - began
+        this.#speed = { ...this.#speed, loadMs: this.#clock.now() - began }
         this.#description = await host.call((api) => api.describe(spec), { signal })
         this.#loadedIn = host.starts
       } catch (error) {
@@ -185,105 +178,80 @@ class WorkerModel implements ChatModel {
   }
 
   async *#answer(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
-    const { retries = 2 } = this.#options
+    const { retries = 2, onFailure } = this.#options
     const written: string[] = []
     let isPlainText = true
     let wanted = request
+    let adapt = (part: ModelPart) => part
     let first: unknown
     for (let attempt = 0; ; attempt++) {
-      const given = written.length
       let phase: ModelFailure['phase'] = 'load'
       try {
         yield* this.#loadInStream(signal)
         phase = 'run'
-        for await (const part of this.#heardParts(wanted, signal)) {
+        for await (const part of this.#watchedParts(wanted, signal)) {
           if (part.type === 'text-delta') written.push(part.text)
-          else if (part.type === 'model-usage') this.#noteSpeed(part.usage)
+          else if (part.type === 'model-usage') this.#noteUsage(part.usage)
           else if (part.type !== 'status' && part.type !== 'model-finish') isPlainText = false
-          yield part.type === 'model-usage' && given > 0 ? await withWritten(part, written.slice(0, given)) : part
+          yield adapt(part)
         }
         // For the next answer, which may break off where no file can be fetched.
-        void importRecovery().catch(() => {})
+        void Promise.all([importRecovery(), importWatch()]).catch(() => {})
         return
       } catch (error) {
-        const broken = { error, spec: this.#spec, contextTokens: this.contextTokens, request, written, isPlainText }
-        const recovery = signal.aborted || attempt >= retries ? undefined : await planAfter(broken)
+        const { contextTokens } = this
+        const isOver = signal.aborted || attempt >= retries
+        const broken = { error, spec: this.#spec, contextTokens, request, written, isPlainText, phase, isOver, first }
+        const recovery = signal.aborted ? undefined : await importRecovery().catch(() => undefined)
         this.#replaceWorkerAfter(error)
-        this.#tellFailure(error, phase, recovery && (recovery.spec === this.#spec ? 'again' : 'smaller'))
-        // An engine that refuses to go on says so in words that mean nothing to who asked for a whole answer.
-        if (!recovery || signal.aborted) throw given > 0 && isAlcoveError(error, 'invalid-argument') ? first : error
-        first = error
-        this.#spec = recovery.spec
-        wanted = recovery.request
-        yield { type: 'status', status: 'recovered', message: recovery.message, modelId: this.id }
+        const verdict = recovery?.judgeFailure({ ...broken, onFailure })
+        const next = verdict?.next
+        if (!next || signal.aborted) throw verdict ? verdict.error : error
+        first ??= error
+        this.#spec = next.spec
+        wanted = next.request
+        adapt = next.adapt
+        yield { type: 'status', status: 'recovered', message: next.message, modelId: this.id }
       }
     }
   }
 
   /** The parts of an answer. A worker that is silent for too long while one is awaited is replaced. */
-  async *#heardParts(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
-    const { host } = this.#options
-    const state: AnswerState = { isReading: true, promptTokens: sizeOf(request) }
-    const parts = iterate(this.#openAnswer(request, signal, state))
-    let isWaiting = false
-    const watch = watchSilence({
-      clock: this.#clock,
-      limitMs: () => this.#silenceMs(state.promptTokens),
-      // Who waits in the queue hears nothing; the one in front of it is watched.
-      isWaiting: () => isWaiting && !state.isQueued,
-      onSilence: () => host.kill(new AlcoveError('worker-crashed', `'${this.id}' hangs: it gave no sign of life`)),
-    })
+  async *#watchedParts(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
+    const { host, silenceMs = 30_000 } = this.#options
+    const spec = this.#spec
+    const state: AnswerState = { request, isWaiting: true, isQueued: false, isReading: true, parts: 0 }
+    const start = (api: Remote<LlmApi>, port: MessagePort) => api.stream(spec, request, transfer(port, [port]))
+    const parts = iterate(this.#open<ModelPart>(start, signal, state))
+    let hasEnded = false
+    const onSilence = () => host.kill(new AlcoveError('worker-crashed', `'${this.id}' hangs: it gave no sign of life`))
+    const watch = async () => {
+      const { watchAnswer } = await importWatch()
+      if (hasEnded) return
+      stop = watchAnswer({ clock: this.#clock, state, silenceMs, speed: () => this.#speed, onSilence })
+    }
+    // Most answers are over before there is anything to watch, so the code for it is fetched late.
+    let stop = this.#clock.setTimer(silenceMs / 4, () => void watch().catch(() => {}))
     try {
       for (;;) {
-        isWaiting = true
+        state.isWaiting = true
         const { done, value } = await parts.next()
-        isWaiting = false
+        state.isWaiting = false
         if (done) return
-        watch.heard()
+        state.parts++
         state.isQueued = value.type === 'status' && value.status === 'queued'
         state.isReading = value.type === 'status'
         yield value
       }
     } finally {
-      watch.stop()
+      hasEnded = true
+      stop()
       await parts.return?.()
     }
   }
 
-  #silenceMs(promptTokens: number): number {
-    const { silenceMs = 30_000 } = this.#options
-    if (this.#tokensPerMs === undefined) return silenceMs * UNKNOWN_SPEED_FACTOR
-    return Math.max(silenceMs, (3 * promptTokens) / this.#tokensPerMs)
-  }
-
-  /** How fast prompts are read, where one was long enough to tell. */
-  #noteSpeed({ promptTokens, cachedTokens = 0, prefillMs }: ModelUsage): void {
-    const tokens = promptTokens - cachedTokens
-    if (prefillMs && tokens >= BATCH_TOKENS / 2) this.#tokensPerMs = tokens / prefillMs
-  }
-
-  /** How long to wait for an engine that was told to stop: at most about as long as a new one would take. */
-  #drainMs({ isReading, promptTokens }: AnswerState): number {
-    const { drainMs = 5_000 } = this.#options
-    if (this.#loadMs === undefined) return drainMs
-    const stepMs = isReading && this.#tokensPerMs ? Math.min(promptTokens, BATCH_TOKENS) / this.#tokensPerMs : 0
-    if (stepMs > 2 * this.#loadMs + MIN_DRAIN_MS) return 0
-    return Math.min(drainMs, Math.max(MIN_DRAIN_MS, this.#loadMs, 2 * stepMs))
-  }
-
-  #tellFailure(error: unknown, phase: ModelFailure['phase'], reaction: ModelFailure['reaction'] = 'none'): void {
-    if (!isAlcoveError(error) || error.code === 'aborted') return
-    try {
-      this.#options.onFailure?.({ modelId: this.id, phase, error, contextTokens: this.contextTokens, reaction })
-    } catch {
-      // A listener that throws must not break the answer.
-    }
-  }
-
-  #openAnswer(request: ModelRequest, signal: AbortSignal, state: AnswerState): ReadableStream<ModelPart> {
-    const spec = this.#spec
-    const start = (api: Remote<LlmApi>, port: MessagePort) => api.stream(spec, request, transfer(port, [port]))
-    return this.#open<ModelPart>(start, signal, () => this.#drainMs(state))
+  #noteUsage(usage: ModelUsage): void {
+    if (usage.promptTokens - (usage.cachedTokens ?? 0) >= MIN_TOLD_TOKENS) this.#speed = { ...this.#speed, usage }
   }
 
   async *#loadInStream(signal: AbortSignal): AsyncGenerator<StatusPart> {
@@ -297,9 +265,9 @@ class WorkerModel implements ChatModel {
   #open<Part>(
     start: (api: Remote<LlmApi>, port: MessagePort) => Promise<void>,
     signal: AbortSignal,
-    limitMs: () => number = () => this.#options.drainMs ?? 5_000,
+    state?: AnswerState,
   ): ReadableStream<Part> {
-    const { host } = this.#options
+    const { host, drainMs = 5_000 } = this.#options
     let isRunning = false
     const watched = async (api: Remote<LlmApi>, port: MessagePort) => {
       isRunning = true
@@ -311,13 +279,16 @@ class WorkerModel implements ChatModel {
       }
     }
     let cancelTimer = () => {}
-    onAbort(signal, () => {
-      const { starts } = host
+    const replace = async (starts: number) => {
+      const watch = await importWatch().catch(() => undefined)
+      const limitMs = watch?.drainLimitMs(state, this.#speed, drainMs) ?? drainMs
       if (!isRunning) return
-      const drainMs = limitMs()
-      cancelTimer = this.#clock.setTimer(drainMs, () => {
-        if (isRunning && host.starts === starts && host.state === 'ready') host.kill(stuck(this.id, drainMs))
+      cancelTimer = this.#clock.setTimer(limitMs, () => {
+        if (isRunning && host.starts === starts && host.state === 'ready') host.kill(stuck(this.id, limitMs))
       })
+    }
+    onAbort(signal, () => {
+      if (isRunning) void replace(host.starts)
     })
     return host.stream<Part>(watched, { signal })
   }
@@ -333,31 +304,12 @@ class WorkerModel implements ChatModel {
   }
 }
 
-/** What is known of an answer under way. */
-interface AnswerState {
-  isReading: boolean
-  isQueued?: boolean
-  readonly promptTokens: number
-}
-
-/** Tokens of a prompt, about. */
-const sizeOf = ({ messages }: ModelRequest) => JSON.stringify(messages).length / CHARACTERS_A_TOKEN
-
 const isFetching = ({ loadedBytes, totalBytes }: StatusPart) =>
   loadedBytes !== undefined && totalBytes !== undefined && loadedBytes < totalBytes
 
-/** Its code is fetched when something was answered or has failed: few pages need it, and none before the first text. */
+/** Fetched when something was answered, takes long, was aborted or has failed: no page pays for it before its first text. */
 const importRecovery = () => import('./recovery.js')
-
-async function planAfter(broken: BrokenAnswer): Promise<(Recovery & { readonly request: ModelRequest }) | undefined> {
-  const recovery = await importRecovery().catch(() => undefined)
-  const plan = recovery?.planRecovery(broken)
-  return plan && { ...plan, request: recovery?.continueFrom(broken.request, broken.written) ?? broken.request }
-}
-
-async function withWritten(part: Extract<ModelPart, { type: 'model-usage' }>, before: readonly string[]) {
-  return (await importRecovery()).addWritten(part, before)
-}
+const importWatch = () => import('./answer-watch.js')
 
 function stuck(id: string, drainMs: number): AlcoveError {
   return new AlcoveError('worker-crashed', `'${id}' did not stop within ${drainMs} ms, so its worker was replaced`)

@@ -87,34 +87,3 @@ export function createHeartbeat(options: HeartbeatOptions): { answer(): void; st
     stop: () => cancel(),
   }
 }
-
-export interface SilenceOptions {
-  readonly clock: Clock
-  /** Longest silence, in milliseconds; asked again as time passes. */
-  limitMs(): number
-  /** Only while this is true does silence count. */
-  isWaiting(): boolean
-  /** Called at most once. */
-  onSilence(): void
-}
-
-/** So many steps make up the limit, so that a machine that slept counts as one of them. */
-const SILENT_STEPS = 8
-
-/** Watches work that should be heard of now and then. */
-export function watchSilence(options: SilenceOptions): { heard(): void; stop(): void } {
-  const { clock, limitMs } = options
-  let silent = 0
-  const step = () => {
-    silent = options.isWaiting() ? silent + 1 : 0
-    if (silent >= SILENT_STEPS) options.onSilence()
-    else cancel = clock.setTimer(limitMs() / SILENT_STEPS, step)
-  }
-  let cancel = clock.setTimer(limitMs() / SILENT_STEPS, step)
-  return {
-    heard() {
-      silent = 0
-    },
-    stop: () => cancel(),
-  }
-}
