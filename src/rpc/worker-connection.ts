@@ -1,7 +1,7 @@
 import { type Remote, wrap } from 'comlink'
 import { AlcoveError } from '../protocol/error.js'
 import type { Clock } from '../runtime/clock.js'
-import { createHeartbeat, type LifeMessage, watchLock } from './liveness.js'
+import { type LifeMessage, watchLock } from './liveness.js'
 import { workerUrl } from './open-worker.js'
 
 export interface WorkerConnectionOptions {
@@ -95,14 +95,24 @@ function watch(
 ): () => void {
   const stopLock = lock === undefined ? undefined : watchLock(lock, () => die('has died'))
   const ping = () => worker.postMessage({ alcove: 'ping' } satisfies LifeMessage)
-  const heartbeat = createHeartbeat({ ...options, ping, onDeath: () => die('has died or hangs: it does not answer') })
+  const onDeath = () => die('has died or hangs: it does not answer')
+  let heartbeat: { answer(): void; stop(): void } | undefined
+  let isOver = false
+  const start = async () => {
+    const { createHeartbeat } = await import('./heartbeat.js')
+    if (!isOver) heartbeat = createHeartbeat({ ...options, ping, onDeath })
+  }
+  // A beat is of no use before this, so its code need not be there when the page starts.
+  const cancelStart = options.clock.setTimer(options.beatMs ?? 5_000, () => void start().catch(() => {}))
   const onAnswer = ({ data }: MessageEvent<LifeMessage | undefined>) => {
-    if (data?.alcove === 'pong') heartbeat.answer()
+    if (data?.alcove === 'pong') heartbeat?.answer()
   }
   worker.addEventListener('message', onAnswer)
   return () => {
+    isOver = true
     stopLock?.()
+    cancelStart()
     worker.removeEventListener('message', onAnswer)
-    heartbeat.stop()
+    heartbeat?.stop()
   }
 }
