@@ -52,7 +52,7 @@ async function measureFirstText(context: BenchContext): Promise<Figure> {
       },
       bare: () => timeOf(() => bare.generate(LONG, 1, true)),
     },
-    { rounds: context.quick ? 1 : 5, warmUp: 1 },
+    { rounds: context.quick ? 1 : 3, warmUp: 1 },
   )
   await own.host.close()
   worker.terminate()
@@ -132,7 +132,7 @@ async function measureTenthTurn(context: BenchContext) {
   const warm: number[] = []
   const cold: number[] = []
   let note = ''
-  for (let round = 0; round < (context.quick ? 1 : 3); round++) {
+  for (let round = 0; round < (context.quick ? 1 : 2); round++) {
     const messages = await talk(engine, context.quick ? 3 : 10, 12)
     const request = { messages, sampling: greedy(4) }
     const reused = await timeAnswer(engine.model, request)
@@ -194,7 +194,7 @@ async function measureAborts(context: BenchContext): Promise<Figure[]> {
   const figures: Figure[] = []
   for (const stage of ['loading', 'queued', 'prefill', 'decoding'] as const) {
     const rounds = []
-    for (let round = 0; round < (context.quick ? 1 : 5); round++) rounds.push(await abortAt(engine, stage, round))
+    for (let round = 0; round < (context.quick ? 1 : 3); round++) rounds.push(await abortAt(engine, stage, round))
     const name = stage === 'queued' ? 'in the queue' : `while ${stage === 'prefill' ? 'the prompt is read' : stage}`
     figures.push(
       {

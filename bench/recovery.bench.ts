@@ -53,7 +53,7 @@ async function recover(context: BenchContext, id: string, device: 'wasm' | 'webg
 
 async function measureRecovery(context: BenchContext, id: string, device: 'wasm' | 'webgpu', what: string, harm: Harm) {
   const rounds = []
-  for (let round = 0; round < (context.quick ? 1 : 5); round++) rounds.push(await recover(context, id, device, harm))
+  for (let round = 0; round < (context.quick ? 1 : 3); round++) rounds.push(await recover(context, id, device, harm))
   const figures: Figure[] = [
     {
       what: `${what}: until the stream says that it is recovered`,
