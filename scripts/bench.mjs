@@ -35,6 +35,8 @@ const BENCHES = [
   { name: 'embedding', limitMinutes: 6, needsBuild: true },
   { name: 'chunker', limitMinutes: 8, needsBuild: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true },
+  { name: 'engines', limitMinutes: 10, needsBuild: true },
+  { name: 'recovery', limitMinutes: 8, needsBuild: true },
   { name: 'loading', limitMinutes: 3 },
   { name: 'dialects', limitMinutes: 5, isolated: true },
   { name: 'context', limitMinutes: 2, isolated: true },

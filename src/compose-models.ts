@@ -70,6 +70,7 @@ export function composeModels(options: ModelsOptions): Models {
   const { settings, sources, onWarning, remote, inspectEmbedder, reserve } = options
   const host = createWorkerHost<LlmApi>({
     name: 'alcove-llm',
+    idleMs: settings.modelIdleMs,
     open: () => openLlmWorker(settings.workerBaseUrl, { openWorker, startWorker }),
   })
   let profile: Promise<DeviceProfile> | undefined

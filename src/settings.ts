@@ -52,6 +52,11 @@ export interface AlcoveOptions {
   /** Where the worker files are. @default beside the script that was loaded */
   readonly workerBaseUrl?: string | URL | undefined
   readonly storage?: StorageOptions | undefined
+  /**
+   * Chat models that nobody has used for so long are unloaded, in milliseconds; they come back when asked. `Infinity`: never.
+   * @default 600_000
+   */
+  readonly modelIdleMs?: number | undefined
   /** Servers for models `'http:<model>'`, and only for these. @default none: nothing is asked of any server but for files */
   readonly http?: HttpOptions | undefined
   /** The answer cache; `false` keeps none. */
@@ -72,6 +77,7 @@ export interface Settings {
   readonly storageName: string
   readonly budgetBytes: number
   readonly persist: boolean
+  readonly modelIdleMs: number
   /** Checked with the first use of a remote model. It may hold a key, so it is never shown. */
   readonly http: HttpOptions | undefined
   readonly cache: { readonly maxEntries: number; readonly budgetBytes: number; readonly ttlMs: number } | undefined
@@ -136,6 +142,7 @@ export function readSettings(options: AlcoveOptions): Settings {
     storageName,
     budgetBytes: readAmount('storage.budgetBytes', storage?.budgetBytes, 2_000_000_000),
     persist: storage?.persist ?? false,
+    modelIdleMs: readAmount('modelIdleMs', options.modelIdleMs, 600_000),
     http: options.http,
     cache:
       cache === false

@@ -98,6 +98,9 @@ export function cacheModel(
     get isLoaded() {
       return model.isLoaded
     },
+    get device() {
+      return model.device
+    },
     load: (loadOptions) => model.load(loadOptions),
     stream(request, { signal } = {}) {
       const isWanted = mode === 'always' || (mode === 'auto' && isDeterministic(request))

@@ -9,12 +9,14 @@ import { createTurnQueue, type TurnQueue } from '../runtime/turn-queue.js'
 import { editDistance } from '../text/edit-distance.js'
 import { type ChatEngine, type ModelInspection, type ModelSpec, parseModelId } from './engine.js'
 import { isFatalToEngine, translateEngineError } from './engine-errors.js'
+import { waitForTurn } from './wait-turn.js'
 import { createWeightLoader } from './weights/weights.js'
 
 /** What is known of a model once it is loaded. */
 export interface ModelDescription {
   readonly contextTokens: number
   readonly capabilities: ChatModelCapabilities
+  readonly device?: ChatModel['device']
 }
 
 /** What the worker of the chat models offers. A call that takes a port serves a stream over it and ends when all is cleaned up. */
@@ -43,8 +45,8 @@ interface Entry {
 }
 
 /**
- * The chat models of one worker. The requests of one engine run one at a time, in the order they came; one that waits says its
- * place, and leaving the queue disturbs no other.
+ * The chat models of one worker. The requests of one engine run one at a time: interactive ones before those in the background,
+ * runs in turn, else in the order they came. One that waits says its place, and leaving the queue disturbs no other.
  */
 export function createLlmApi(engines: EngineImports, { clock = systemClock }: { readonly clock?: Clock } = {}): LlmApi {
   const entries = new Map<string, Entry>()
@@ -94,7 +96,7 @@ export function createLlmApi(engines: EngineImports, { clock = systemClock }: { 
   async function* answer(spec: ModelSpec, request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
     const entry = await entryOf(spec)
     const arrived = clock.now()
-    const endTurn = yield* waitForTurn(entry, signal)
+    const endTurn = yield* waitForTurn(entry.queue, spec.id, request, signal)
     const queueMs = clock.now() - arrived
     try {
       for await (const part of drainedParts(entry.model, request, signal)) {
@@ -116,8 +118,8 @@ export function createLlmApi(engines: EngineImports, { clock = systemClock }: { 
     stream: (spec, request, port) => servePort(port, (signal) => answer(spec, request, signal)),
     countTokens: async (spec, request) => (await entryOf(spec)).model.countTokens(request),
     async describe(spec) {
-      const { contextTokens, capabilities } = (await entryOf(spec)).model
-      return { contextTokens, capabilities }
+      const { contextTokens, capabilities, device } = (await entryOf(spec)).model
+      return { contextTokens, capabilities, device }
     },
     dispose,
     async remove(spec) {
@@ -152,27 +154,6 @@ async function* statusesOf(run: (report: (status: StatusPart) => void) => Promis
   const statuses = createPartQueue<StatusPart>()
   run(statuses.push).then(statuses.end, statuses.fail)
   yield* statuses
-}
-
-/** Waits in the engine's queue and says the place. Returns how to end the turn. */
-async function* waitForTurn({ queue, model }: Entry, signal: AbortSignal): AsyncGenerator<StatusPart, () => void> {
-  const places = createPartQueue<StatusPart>()
-  const onPosition = (position: number) => {
-    const message = `Waiting for the model: number ${position} in the queue`
-    places.push({ type: 'status', status: 'queued', message, modelId: model.id, position })
-  }
-  const turn = queue.enter({ signal, onPosition })
-  turn.then(places.end, places.fail)
-  let isTaken = false
-  try {
-    yield* places
-    const endTurn = await turn
-    isTaken = true
-    return endTurn
-  } finally {
-    // Left by its reader just when its turn came: the next one is let in.
-    if (!isTaken) turn.then((endTurn) => endTurn()).catch(() => {})
-  }
 }
 
 /** A model's parts; ends only when the model is free again. */

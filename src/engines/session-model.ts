@@ -1,11 +1,12 @@
 import { AlcoveError } from '../protocol/error.js'
 import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../protocol/model.js'
 import type { StatusPart } from '../protocol/stream-part.js'
-import { abortable } from '../runtime/abort.js'
 import { createPartQueue } from '../runtime/part-queue.js'
 import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
+import { createTurnQueue } from '../runtime/turn-queue.js'
 import { drainedStream } from './drained-stream.js'
 import { estimateTokens } from './flat-messages.js'
+import { waitForTurn } from './wait-turn.js'
 
 /** A loaded model: one request at a time. */
 export interface ModelSession {
@@ -30,6 +31,7 @@ export interface OpenContext {
 export interface SessionModelOptions {
   readonly id: string
   readonly capabilities: ChatModelCapabilities
+  readonly device?: ChatModel['device']
   /** What is known before it is loaded. */
   readonly contextTokens: number
   /** Loads the model. After its signal has aborted, what it opens is closed at once. */
@@ -45,7 +47,7 @@ export interface SessionModelOptions {
 export function createSessionModel(options: SessionModelOptions): ChatModel {
   let session: ModelSession | undefined
   let loading: SharedTask<ModelSession, StatusPart> | undefined
-  const lock = createLock()
+  const turns = createTurnQueue()
 
   function startLoading(): SharedTask<ModelSession, StatusPart> {
     const forget = () => {
@@ -88,7 +90,7 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
 
   async function* run(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
     options.check(request)
-    const release = await lock.acquire(signal)
+    const release = yield* waitForTurn(turns, options.id, request, signal)
     try {
       const current = yield* ready(signal)
       yield* current.generate(request, signal)
@@ -103,13 +105,16 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
       return session?.contextTokens ?? options.contextTokens
     },
     capabilities: options.capabilities,
+    get device() {
+      return session && options.device
+    },
     async load(loadOptions) {
       await ensure(loadOptions)
     },
     stream: (request, { signal } = {}) => drainedStream((inner) => run(request, inner), signal),
     async countTokens(request) {
       if (!session || session.spent) return estimateTokens(request)
-      const release = await lock.acquire()
+      const release = await turns.enter()
       try {
         return session && !session.spent ? await session.countTokens(request) : estimateTokens(request)
       } finally {
@@ -121,28 +126,6 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
       session = undefined
       loading = undefined
       await old?.close()
-    },
-  }
-}
-
-/** First come, first served. Leaving the queue by the signal disturbs nobody. */
-function createLock() {
-  let tail: Promise<void> = Promise.resolve()
-  return {
-    async acquire(signal?: AbortSignal): Promise<() => void> {
-      const before = tail
-      let release = () => {}
-      const mine = new Promise<void>((resolve) => {
-        release = resolve
-      })
-      tail = before.then(() => mine)
-      try {
-        await abortable(before, signal)
-      } catch (error) {
-        release()
-        throw error
-      }
-      return release
     },
   }
 }

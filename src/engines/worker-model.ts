@@ -1,6 +1,13 @@
 import { type Remote, transfer } from 'comlink'
 import { AlcoveError, isAlcoveError } from '../protocol/error.js'
-import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../protocol/model.js'
+import type {
+  ChatModel,
+  ChatModelCapabilities,
+  LoadOptions,
+  ModelPart,
+  ModelRequest,
+  ModelUsage,
+} from '../protocol/model.js'
 import type { StatusPart } from '../protocol/stream-part.js'
 import type { WorkerHost } from '../rpc/worker-host.js'
 import { onAbort } from '../runtime/abort.js'
@@ -8,6 +15,7 @@ import { type Clock, systemClock } from '../runtime/clock.js'
 import { createPartQueue } from '../runtime/part-queue.js'
 import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
 import { iterate, streamOf } from '../runtime/stream.js'
+import type { AnswerState, EngineSpeed } from './answer-watch.js'
 import type { InspectOptions, ModelInspection, ModelSpec } from './engine.js'
 import type { LlmApi, ModelDescription } from './serve-model.js'
 
@@ -16,9 +24,32 @@ export interface WorkerModelOptions {
   readonly host: WorkerHost<LlmApi>
   /** Asked before each load; what it throws is why the model is not loaded. */
   readonly beforeLoad?: ((options: { readonly signal?: AbortSignal | undefined }) => Promise<void>) | undefined
-  /** How long an engine may go on after a cancel, before its worker is replaced. @default 5_000 */
+  /**
+   * Longest time that an engine may go on after a cancel, before its worker is replaced; sooner where a new one would be ready
+   * sooner. @default 5_000
+   */
   readonly drainMs?: number | undefined
+  /** How often one answer survives a failure of its engine. @default 2 */
+  readonly retries?: number | undefined
+  /**
+   * Shortest silence of a working engine that is taken for a hang, in milliseconds. It is longer for a long prompt (three times the
+   * predicted prefill), and six times as long while nothing is known of the device's speed. @default 30_000
+   */
+  readonly silenceMs?: number | undefined
+  /** Told of each failure of the engine, for who chooses models. What it throws is ignored. */
+  readonly onFailure?: ((failure: ModelFailure) => void) | undefined
   readonly clock?: Clock | undefined
+}
+
+/** A failure of an engine, and what is done about it. */
+export interface ModelFailure {
+  readonly modelId: string
+  readonly phase: 'load' | 'run'
+  readonly error: AlcoveError
+  /** Tokens of context that it had or was to have. */
+  readonly contextTokens: number
+  /** `smaller`: tried again with a shorter context. `none`: the caller gets the error. */
+  readonly reaction: 'again' | 'smaller' | 'none'
 }
 
 /** What the engines of each scheme can do, until the loaded model itself has said it. */
@@ -27,16 +58,14 @@ const GRAMMARS: Readonly<Record<string, ChatModelCapabilities['grammar']>> = {
   wllama: 'gbnf',
   transformers: 'gbnf',
 }
-/** Engines that go on from the beginning of an answer, given as a last turn of the assistant. */
-const CONTINUING_SCHEMES = ['transformers']
-/** How often one answer survives the death of its worker. */
-const MAX_RECOVERIES = 2
+/** Fewer tokens of prompt do not tell how fast prompts are read. */
+const MIN_TOLD_TOKENS = 32
 const UNKNOWN_CONTEXT_TOKENS = 2_048
 
 /**
  * A chat model that runs in a worker. The page never waits for the engine: an abort settles at once, and a worker that is not free
- * soon after is replaced behind it. A stream whose worker dies before its first text starts again behind a `recovered` part; one with
- * text goes on from there, where the engine can.
+ * soon after is replaced behind it. A stream whose worker dies, hangs or runs out of memory goes on behind a `recovered` part: anew when it
+ * has no text yet, else from its text, where the engine can. What cannot go on ends with one typed error.
  */
 export function createWorkerModel(options: WorkerModelOptions): ChatModel {
   return new WorkerModel(options)
@@ -62,24 +91,32 @@ class WorkerModel implements ChatModel {
   readonly #clock: Clock
   #description: ModelDescription | undefined
   #loading: SharedTask<void, StatusPart> | undefined
-  /** The number of restarts of the host when the model was loaded there. */
+  /** With less context after memory was short. */
+  #spec: ModelSpec
+  #speed: EngineSpeed = {}
+  /** Which of the host's workers has the model. */
   #loadedIn: number | undefined
 
   constructor(options: WorkerModelOptions) {
     this.id = options.spec.id
+    this.#spec = options.spec
     this.#options = options
     this.#clock = options.clock ?? systemClock
   }
 
   get contextTokens(): number {
-    return this.#description?.contextTokens ?? this.#options.spec.contextTokens ?? UNKNOWN_CONTEXT_TOKENS
+    return this.#description?.contextTokens ?? this.#spec.contextTokens ?? UNKNOWN_CONTEXT_TOKENS
   }
 
   get capabilities(): ChatModelCapabilities {
     if (this.#description) return this.#description.capabilities
-    const { trust = 'answer', dialect } = this.#options.spec
+    const { trust = 'answer', dialect } = this.#spec
     const grammar = GRAMMARS[this.#scheme] ?? 'none'
     return { tools: 'none', grammar, inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
+  }
+
+  get device(): ChatModel['device'] {
+    return this.isLoaded ? this.#description?.device : undefined
   }
 
   async load(options: LoadOptions = {}): Promise<void> {
@@ -93,8 +130,8 @@ class WorkerModel implements ChatModel {
   }
 
   async countTokens(request: ModelRequest): Promise<number> {
-    const { host, spec } = this.#options
-    return host.call((api) => api.countTokens(spec, request))
+    const spec = this.#spec
+    return this.#options.host.call((api) => api.countTokens(spec, request))
   }
 
   async dispose(): Promise<void> {
@@ -109,11 +146,12 @@ class WorkerModel implements ChatModel {
 
   get isLoaded(): boolean {
     const { host } = this.#options
-    return this.#loadedIn === host.restarts && host.state === 'ready'
+    return this.#loadedIn === host.starts && host.state === 'ready'
   }
 
   #startLoading(): SharedTask<void, StatusPart> {
-    const { host, spec, beforeLoad } = this.#options
+    const { host, beforeLoad } = this.#options
+    const spec = this.#spec
     const forget = () => {
       if (this.#loading === task) this.#loading = undefined
     }
@@ -121,9 +159,14 @@ class WorkerModel implements ChatModel {
       try {
         await beforeLoad?.({ signal })
         const statuses = this.#open<StatusPart>((api, port) => api.load(spec, transfer(port, [port])), signal)
-        for await (const status of iterate(statuses)) report(status)
+        let began = this.#clock.now()
+        for await (const status of iterate(statuses)) {
+          if (isFetching(status)) began = this.#clock.now()
+          report(status)
+        }
+        this.#speed = { ...this.#speed, loadMs: this.#clock.now() - began }
         this.#description = await host.call((api) => api.describe(spec), { signal })
-        this.#loadedIn = host.restarts
+        this.#loadedIn = host.starts
       } catch (error) {
         this.#replaceWorkerAfter(error)
         throw error
@@ -135,33 +178,80 @@ class WorkerModel implements ChatModel {
   }
 
   async *#answer(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
+    const { retries = 2, onFailure } = this.#options
     const written: string[] = []
+    let isPlainText = true
+    let wanted = request
+    let adapt = (part: ModelPart) => part
+    let first: unknown
     for (let attempt = 0; ; attempt++) {
-      let isPlainText = true
+      let phase: ModelFailure['phase'] = 'load'
       try {
         yield* this.#loadInStream(signal)
-        for await (const part of iterate(this.#openAnswer(continueFrom(request, written), signal))) {
+        phase = 'run'
+        for await (const part of this.#watchedParts(wanted, signal)) {
           if (part.type === 'text-delta') written.push(part.text)
-          else if (part.type !== 'status') isPlainText = false
-          yield part.type === 'model-usage' && attempt > 0 ? addWritten(part, written) : part
+          else if (part.type === 'model-usage') this.#noteUsage(part.usage)
+          else if (part.type !== 'status' && part.type !== 'model-finish') isPlainText = false
+          yield adapt(part)
         }
+        // For the next answer, which may break off where no file can be fetched.
+        void Promise.all([importRecovery(), importWatch()]).catch(() => {})
         return
       } catch (error) {
+        const { contextTokens } = this
+        const isOver = signal.aborted || attempt >= retries
+        const broken = { error, spec: this.#spec, contextTokens, request, written, isPlainText, phase, isOver, first }
+        const recovery = signal.aborted ? undefined : await importRecovery().catch(() => undefined)
         this.#replaceWorkerAfter(error)
-        const isWorkersFault = isAlcoveError(error, 'worker-crashed') || isAlcoveError(error, 'device-lost')
-        // A form is held from the beginning of an answer, not from the middle.
-        const continues = CONTINUING_SCHEMES.includes(this.#scheme) && request.output === undefined
-        const canGoOn = isPlainText && (written.length === 0 || continues)
-        if (!isWorkersFault || !canGoOn || attempt >= MAX_RECOVERIES || signal.aborted) throw error
-        const message = 'The model’s worker stopped and was started again'
-        yield { type: 'status', status: 'recovered', message, modelId: this.id }
+        const verdict = recovery?.judgeFailure({ ...broken, onFailure })
+        const next = verdict?.next
+        if (!next || signal.aborted) throw verdict ? verdict.error : error
+        first ??= error
+        this.#spec = next.spec
+        wanted = next.request
+        adapt = next.adapt
+        yield { type: 'status', status: 'recovered', message: next.message, modelId: this.id }
       }
     }
   }
 
-  #openAnswer(request: ModelRequest, signal: AbortSignal): ReadableStream<ModelPart> {
-    const { spec } = this.#options
-    return this.#open<ModelPart>((api, port) => api.stream(spec, request, transfer(port, [port])), signal)
+  /** The parts of an answer. A worker that is silent for too long while one is awaited is replaced. */
+  async *#watchedParts(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
+    const { host, silenceMs = 30_000 } = this.#options
+    const spec = this.#spec
+    const state: AnswerState = { request, isWaiting: true, isQueued: false, isReading: true, parts: 0 }
+    const start = (api: Remote<LlmApi>, port: MessagePort) => api.stream(spec, request, transfer(port, [port]))
+    const parts = iterate(this.#open<ModelPart>(start, signal, state))
+    let hasEnded = false
+    const onSilence = () => host.kill(new AlcoveError('worker-crashed', `'${this.id}' hangs: it gave no sign of life`))
+    const watch = async () => {
+      const { watchAnswer } = await importWatch()
+      if (hasEnded) return
+      stop = watchAnswer({ clock: this.#clock, state, silenceMs, speed: () => this.#speed, onSilence })
+    }
+    // Most answers are over before there is anything to watch, so the code for it is fetched late.
+    let stop = this.#clock.setTimer(silenceMs / 4, () => void watch().catch(() => {}))
+    try {
+      for (;;) {
+        state.isWaiting = true
+        const { done, value } = await parts.next()
+        state.isWaiting = false
+        if (done) return
+        state.parts++
+        state.isQueued = value.type === 'status' && value.status === 'queued'
+        state.isReading = value.type === 'status'
+        yield value
+      }
+    } finally {
+      hasEnded = true
+      stop()
+      await parts.return?.()
+    }
+  }
+
+  #noteUsage(usage: ModelUsage): void {
+    if (usage.promptTokens - (usage.cachedTokens ?? 0) >= MIN_TOLD_TOKENS) this.#speed = { ...this.#speed, usage }
   }
 
   async *#loadInStream(signal: AbortSignal): AsyncGenerator<StatusPart> {
@@ -175,6 +265,7 @@ class WorkerModel implements ChatModel {
   #open<Part>(
     start: (api: Remote<LlmApi>, port: MessagePort) => Promise<void>,
     signal: AbortSignal,
+    state?: AnswerState,
   ): ReadableStream<Part> {
     const { host, drainMs = 5_000 } = this.#options
     let isRunning = false
@@ -188,12 +279,16 @@ class WorkerModel implements ChatModel {
       }
     }
     let cancelTimer = () => {}
-    onAbort(signal, () => {
-      const restarts = host.restarts
+    const replace = async (starts: number) => {
+      const watch = await importWatch().catch(() => undefined)
+      const limitMs = watch?.drainLimitMs(state, this.#speed, drainMs) ?? drainMs
       if (!isRunning) return
-      cancelTimer = this.#clock.setTimer(drainMs, () => {
-        if (isRunning && host.restarts === restarts && host.state === 'ready') host.kill(stuck(this.id, drainMs))
+      cancelTimer = this.#clock.setTimer(limitMs, () => {
+        if (isRunning && host.starts === starts && host.state === 'ready') host.kill(stuck(this.id, limitMs))
       })
+    }
+    onAbort(signal, () => {
+      if (isRunning) void replace(host.starts)
     })
     return host.stream<Part>(watched, { signal })
   }
@@ -209,34 +304,12 @@ class WorkerModel implements ChatModel {
   }
 }
 
-/** The same request, to be answered from what is already written. */
-function continueFrom(request: ModelRequest, written: readonly string[]): ModelRequest {
-  if (written.length === 0) return request
-  const last = request.messages.at(-1)
-  const begun = last?.role === 'assistant' && typeof last.content === 'string' ? last.content : undefined
-  const content = (begun ?? '') + written.join('')
-  const messages = [...(begun === undefined ? request.messages : request.messages.slice(0, -1))]
-  const { maxTokens } = request.sampling ?? {}
-  return {
-    ...request,
-    messages: [...messages, { role: 'assistant', content }],
-    ...(maxTokens !== undefined && { sampling: { ...request.sampling, maxTokens: maxTokens - written.length } }),
-  }
-}
+const isFetching = ({ loadedBytes, totalBytes }: StatusPart) =>
+  loadedBytes !== undefined && totalBytes !== undefined && loadedBytes < totalBytes
 
-/** Usage of the whole answer: what was written before the recovery was no prompt to the caller. A delta is about a token. */
-function addWritten(part: Extract<ModelPart, { type: 'model-usage' }>, written: readonly string[]): ModelPart {
-  const { promptTokens, completionTokens } = part.usage
-  const before = Math.max(written.length - completionTokens, 0)
-  return {
-    type: 'model-usage',
-    usage: {
-      ...part.usage,
-      promptTokens: Math.max(promptTokens - before, 0),
-      completionTokens: completionTokens + before,
-    },
-  }
-}
+/** Fetched when something was answered, takes long, was aborted or has failed: no page pays for it before its first text. */
+const importRecovery = () => import('./recovery.js')
+const importWatch = () => import('./answer-watch.js')
 
 function stuck(id: string, drainMs: number): AlcoveError {
   return new AlcoveError('worker-crashed', `'${id}' did not stop within ${drainMs} ms, so its worker was replaced`)

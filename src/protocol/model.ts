@@ -50,6 +50,13 @@ export interface ModelRequest {
   readonly toolChoice?: ToolChoice | undefined
   readonly output?: OutputConstraint | undefined
   readonly sampling?: Sampling | undefined
+  /**
+   * `background`: waits until nobody else wants the engine, but not for ever. An engine answers one request at a time.
+   * @default 'interactive'
+   */
+  readonly priority?: 'interactive' | 'background' | undefined
+  /** Requests of one run: runs that wait for an engine take turns. @default a run of its own */
+  readonly runId?: string | undefined
 }
 
 /** Counts and times of one model call. */
@@ -104,6 +111,8 @@ export interface ChatModel {
   readonly capabilities: ChatModelCapabilities
   /** Whether it is in memory now, where the model knows. */
   readonly isLoaded?: boolean | undefined
+  /** What it really runs on, once it is loaded. */
+  readonly device?: 'webgpu' | 'wasm' | undefined
   /** Makes it ready. Idempotent; `stream` does it too. Aborting one caller's load disturbs no other caller. */
   load(options?: LoadOptions): Promise<void>
   /**

@@ -1,7 +1,7 @@
 import { type Remote, wrap } from 'comlink'
 import { AlcoveError } from '../protocol/error.js'
 import type { Clock } from '../runtime/clock.js'
-import { createHeartbeat, type LifeMessage, watchLock } from './liveness.js'
+import { type LifeMessage, watchLock } from './liveness.js'
 import { workerUrl } from './open-worker.js'
 
 export interface WorkerConnectionOptions {
@@ -55,7 +55,7 @@ export function connectWorker<Api>(options: WorkerConnectionOptions): WorkerConn
     if (data?.alcove !== 'ready' || isReady) return
     isReady = true
     stopWatching()
-    stopWatching = watch(worker, data.lock, options, () => die('has died'))
+    stopWatching = watch(worker, data.lock, options, die)
     end()
   }
 
@@ -86,23 +86,33 @@ function openOrThrow({ name, open }: WorkerConnectionOptions): Worker {
   }
 }
 
-/** Watches for a death that gives no event: by the worker's lock, or by its answers where there are no locks. */
+/** Watches for a death that gives no event, by the worker's lock where there are locks, and by its answers for a loop without end. */
 function watch(
   worker: Worker,
   lock: string | undefined,
   options: WorkerConnectionOptions,
-  onDeath: () => void,
+  die: (what: string) => void,
 ): () => void {
-  const stopLock = lock === undefined ? undefined : watchLock(lock, onDeath)
-  if (stopLock !== undefined) return stopLock
+  const stopLock = lock === undefined ? undefined : watchLock(lock, () => die('has died'))
   const ping = () => worker.postMessage({ alcove: 'ping' } satisfies LifeMessage)
-  const heartbeat = createHeartbeat({ ...options, ping, onDeath })
+  const onDeath = () => die('has died or hangs: it does not answer')
+  let heartbeat: { answer(): void; stop(): void } | undefined
+  let isOver = false
+  const start = async () => {
+    const { createHeartbeat } = await import('./heartbeat.js')
+    if (!isOver) heartbeat = createHeartbeat({ ...options, ping, onDeath })
+  }
+  // A beat is of no use before this, so its code need not be there when the page starts.
+  const cancelStart = options.clock.setTimer(options.beatMs ?? 5_000, () => void start().catch(() => {}))
   const onAnswer = ({ data }: MessageEvent<LifeMessage | undefined>) => {
-    if (data?.alcove === 'pong') heartbeat.answer()
+    if (data?.alcove === 'pong') heartbeat?.answer()
   }
   worker.addEventListener('message', onAnswer)
   return () => {
+    isOver = true
+    stopLock?.()
+    cancelStart()
     worker.removeEventListener('message', onAnswer)
-    heartbeat.stop()
+    heartbeat?.stop()
   }
 }

@@ -18,9 +18,9 @@ export interface WorkerHostOptions {
   readonly idleMs?: number | undefined
   /** Longest time from the start until the worker's script has run. @default 30_000 */
   readonly handshakeMs?: number | undefined
-  /** Where there are no Web Locks: time between beats while something is pending. @default 5_000 */
+  /** Time between beats while something is pending. @default 5_000 */
   readonly beatMs?: number | undefined
-  /** Where there are no Web Locks: beats without an answer that mean death. @default 36 */
+  /** Beats without an answer that mean death, or a loop without end. Where there are Web Locks a death is seen at once. @default 36 */
   readonly maxLostBeats?: number | undefined
   /** Told of each change; the error is why a worker ended unasked. What it throws is ignored. */
   readonly onState?: ((state: WorkerState, error?: AlcoveError) => void) | undefined
@@ -54,6 +54,8 @@ export interface WorkerHost<Api> {
   readonly state: WorkerState
   /** How often a worker was started anew after a death or a `kill`. */
   readonly restarts: number
+  /** How often a worker was started at all: what one had loaded is gone when this has grown. */
+  readonly starts: number
   /** Ends the worker now; what is pending fails with `reason`, and the next call starts a new one. */
   kill(reason: AlcoveError): void
   /** Ends the worker for good; what is pending, and every later call, fails with `closed`. */
@@ -74,6 +76,7 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
   #connection: WorkerConnection<Api> | undefined
   #state: WorkerState = 'idle'
   #restarts = 0
+  #starts = 0
   #hasDied = false
   #cancelIdle = () => {}
 
@@ -88,6 +91,10 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
 
   get restarts(): number {
     return this.#restarts
+  }
+
+  get starts(): number {
+    return this.#starts
   }
 
   call<T>(use: (api: Remote<Api>) => Promise<T>, { signal }: WorkerCallOptions = {}): Promise<T> {
@@ -168,6 +175,7 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
       onDeath: (error) => this.#lose(error),
     })
     this.#connection = connection
+    this.#starts += 1
     if (this.#hasDied) this.#restarts += 1
     this.#hasDied = false
     this.#setState('starting')

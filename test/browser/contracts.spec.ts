@@ -30,6 +30,17 @@ test.describe('contracts in the browser', () => {
     expectAll(await runChatModel(blank, models.gguf as string, 24), 10)
   })
 
+  for (const id of [models.story, models.gguf]) {
+    test(`chat model: ${id ?? 'none'}, in the thread of its engine`, async ({ blank }) => {
+      test.skip(!id, 'needs stories260K in the models folder')
+      const outcomes = await blank.evaluate(
+        async (model) => (await import('/pages/contracts.js')).runBareChatModel(model, 24),
+        id as string,
+      )
+      expectAll(outcomes, 10)
+    })
+  }
+
   test('chat model: the extractive answerer', async ({ blank }) => {
     expectAll(await blank.evaluate(async () => (await import('/pages/contracts.js')).runExtractive()), 10)
   })

@@ -30,6 +30,10 @@ export const models = {
   story: hasModel('stories260K/onnx/model.onnx') ? 'transformers:stories260K' : undefined,
 }
 
+/** Path of a model's file on this machine. */
+export const modelPath = (file: string): string | undefined =>
+  modelFolders.map((folder) => join(folder, file)).find((path) => existsSync(path))
+
 /** Address of a real document of the judged data, where that is there. */
 export const realPdf =
   dataFolder && existsSync(join(dataFolder, 'documents/pdf.js/tracemonkey.pdf'))

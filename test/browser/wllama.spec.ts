@@ -1,4 +1,6 @@
-import { expect, models, origins, test } from './setup.js'
+import { readFileSync } from 'node:fs'
+import { splitGguf } from './gguf-split.js'
+import { expect, modelPath, models, origins, test } from './setup.js'
 
 test.describe('wllama', () => {
   test.skip(!models.gguf, 'needs a GGUF model in the models folder')
@@ -120,5 +122,62 @@ test.describe('wllama', () => {
     expect(result.before.bytes).toBeGreaterThan(1_000_000)
     expect(result.after).toMatchObject({ state: 'available', bytes: 0 })
     expect(result.none).toMatchObject({ state: 'unavailable', error: { code: 'model-not-found' } })
+  })
+
+  test('a model in several files answers as the one file does', async ({ blank }) => {
+    const path = modelPath('stories260K/stories260K.gguf')
+    test.skip(!path, 'needs stories260K as GGUF')
+    const shards = splitGguf(readFileSync(path as string), 3)
+    await blank.route('**/models/split/*.gguf', (route) => {
+      const [, no] = /-(\d{5})-of-00003\.gguf$/.exec(new URL(route.request().url()).pathname) ?? []
+      const body = shards[Number(no) - 1]
+      if (!body) return route.fulfill({ status: 404 })
+      return route.fulfill({ contentType: 'application/octet-stream', body })
+    })
+    const ask = async (id: string) =>
+      blank.evaluate(async (options) => (await import('/pages/wllama.js')).once(options), {
+        ...setup(id.replaceAll(/\W/g, '')),
+        id,
+      })
+    const split = await ask('wllama:split/model-00001-of-00003.gguf')
+    expect(split).toMatchObject({ error: null, reason: 'length' })
+    expect(split.text).toBe((await ask('wllama:stories260K/stories260K.gguf')).text)
+    expect(shards.map((shard) => shard.length > 10_000)).toEqual([true, true, true])
+    const missing = await ask('wllama:split/model-00001-of-00004.gguf')
+    expect(missing.error).toMatch(/^model-not-found: .*00001-of-00004/)
+  })
+
+  test('takes more than one thread where the page is isolated, and says the same', async ({ blank }) => {
+    const alone = await blank.evaluate(
+      async (options) => (await import('/pages/wllama.js')).once(options),
+      setup('alone'),
+    )
+    await blank.route('**/*', async (route) => {
+      const response = await route.fetch()
+      const headers = {
+        ...response.headers(),
+        'cross-origin-opener-policy': 'same-origin',
+        'cross-origin-embedder-policy': 'require-corp',
+      }
+      await route.fulfill({ response, headers })
+    })
+    await blank.goto(new URL('/pages/blank.html', origins().home).href)
+    expect(await blank.evaluate(() => crossOriginIsolated)).toBe(true)
+    const threaded = await blank.evaluate(
+      async (options) => (await import('/pages/wllama.js')).once(options, 4),
+      setup('threaded'),
+    )
+    expect(threaded).toMatchObject({ error: null, reason: 'length', text: alone.text })
+    expect([alone.threads, threaded.threads]).toEqual([1, 2])
+  })
+
+  test('goes on from the beginning of an answer, and takes a bias', async ({ blank }) => {
+    const { whole, begun, biased } = await blank.evaluate(
+      async (options) => (await import('/pages/wllama.js')).goOn(options),
+      setup('goon'),
+    )
+    expect(begun.text).toBe(whole.text.slice(whole.text.length - begun.text.length))
+    expect(begun.text.length).toBeGreaterThan(5)
+    expect(new Set(biased.text.trim().split(' ')).size, biased.text).toBe(1)
   })
 })

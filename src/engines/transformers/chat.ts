@@ -7,6 +7,7 @@ import { drainedStream } from '../drained-stream.js'
 import type { ChatEngine, ModelSpec } from '../engine.js'
 import { isFatalToEngine, translateEngineError } from '../engine-errors.js'
 import { checkSampling } from '../sampling.js'
+import { waitForTurn } from '../wait-turn.js'
 import { createWeightLoader } from '../weights/weights.js'
 import { generateText } from './generate.js'
 import { inspectModel } from './inspect.js'
@@ -47,6 +48,10 @@ class TransformersChatModel implements ChatModel {
     return { tools: 'none', grammar: 'gbnf', inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
   }
 
+  get device(): 'webgpu' | 'wasm' | undefined {
+    return this.#loaded?.device
+  }
+
   get isLoaded(): boolean {
     return this.#loaded !== undefined
   }
@@ -61,7 +66,7 @@ class TransformersChatModel implements ChatModel {
 
   async countTokens(request: ModelRequest): Promise<number> {
     this.#tokenizer ??= this.#openTokenizer()
-    return encodePrompt(await this.#tokenizer, request.messages).length
+    return encodePrompt(await this.#tokenizer, request.messages, request.sampling?.reasoning).length
   }
 
   async dispose(): Promise<void> {
@@ -92,10 +97,10 @@ class TransformersChatModel implements ChatModel {
 
   async *#answer(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
     checkSampling(request.sampling)
-    const endTurn = await this.#turns.enter({ signal })
+    const endTurn = yield* waitForTurn(this.#turns, this.id, request, signal)
     try {
       const loaded = yield* this.#loadInStream(signal)
-      const prompt = encodePrompt(loaded.tokenizer, request.messages)
+      const prompt = encodePrompt(loaded.tokenizer, request.messages, request.sampling?.reasoning)
       yield* generateText(loaded, prompt, request, signal)
     } catch (error) {
       const translated = translateEngineError(error, 'model-load-failed', `'${this.id}' failed`)

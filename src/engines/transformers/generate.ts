@@ -106,6 +106,13 @@ function startConstraint(writer: Writer, { output }: ModelRequest): TokenConstra
   })
 }
 
+function addBias(logits: Float32Array, bias: Sampling['logitBias']): void {
+  for (const [token, value] of Object.entries(bias ?? {})) {
+    const at = Number(token)
+    if (at < logits.length) logits[at] = (logits[at] ?? 0) + value
+  }
+}
+
 /** The next tokens: those that the form leaves no choice in, else one by chance. At least one. */
 function chooseTokens(
   logits: Float32Array,
@@ -139,7 +146,7 @@ export async function* generateText(
   const maxTokens = Math.min(sampling.maxTokens ?? DEFAULT_MAX_TOKENS, room)
   const constraint = startConstraint(writer, request)
   const began = clock.now()
-  const cachedTokens = decoder.rewind(prompt)
+  const cachedTokens = await decoder.rewind(prompt)
   let logits = yield* readPrompt(writer, prompt, cachedTokens, signal, clock)
   const read = clock.now()
   const sampler = createSampler(samplerOptions(sampling, writer.defaults), prompt)
@@ -147,6 +154,7 @@ export async function* generateText(
   let completionTokens = 0
   let reason: 'stop' | 'length' = 'length'
   while (completionTokens < maxTokens) {
+    addBias(logits, sampling.logitBias)
     const tokens = chooseTokens(logits, sampler, constraint, maxTokens - completionTokens)
     if (tokens.some((token) => endTokens.has(token))) {
       reason = 'stop'

@@ -1,5 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import type { Message } from '../../protocol/message.js'
+import type { Sampling } from '../../protocol/model.js'
 import { type FlatMessage, flattenMessages } from '../flat-messages.js'
 import { readTokenBytes, type Vocabulary } from '../grammar/vocabulary.js'
 import type { Tokenizer } from './runtime.js'
@@ -12,9 +13,15 @@ function withoutSystem(messages: readonly FlatMessage[]): FlatMessage[] {
   return [{ role: 'user', content: `${system.content}\n\n${first.content}` }, ...rest]
 }
 
-function renderTemplate(tokenizer: Tokenizer, messages: readonly FlatMessage[]): string {
+function renderTemplate(
+  tokenizer: Tokenizer,
+  messages: readonly FlatMessage[],
+  reasoning: Sampling['reasoning'],
+): string {
+  // Templates of models that can think before an answer know `enable_thinking`; the others ignore it.
+  const thinking = reasoning && { enable_thinking: reasoning === 'on' }
   const render = (turns: FlatMessage[]) =>
-    tokenizer.apply_chat_template(turns, { add_generation_prompt: true, tokenize: false })
+    tokenizer.apply_chat_template(turns, { add_generation_prompt: true, tokenize: false, ...thinking })
   try {
     return render([...messages])
   } catch (error) {
@@ -34,13 +41,17 @@ function renderTemplate(tokenizer: Tokenizer, messages: readonly FlatMessage[]):
  * chat template gets the texts one after the other.
  * @throws AlcoveError `invalid-argument` for messages that the model cannot read
  */
-export function encodePrompt(tokenizer: Tokenizer, messages: readonly Message[]): number[] {
+export function encodePrompt(
+  tokenizer: Tokenizer,
+  messages: readonly Message[],
+  reasoning?: Sampling['reasoning'],
+): number[] {
   const flat = flattenMessages(messages)
   const last = flat.at(-1)
   const begun = last?.role === 'assistant' ? last.content : ''
   const turns = begun === '' ? flat : flat.slice(0, -1)
   if (!tokenizer.chat_template) return tokenizer.encode(turns.map(({ content }) => content).join('\n') + begun)
-  return tokenizer.encode(renderTemplate(tokenizer, turns) + begun, { add_special_tokens: false })
+  return tokenizer.encode(renderTemplate(tokenizer, turns, reasoning) + begun, { add_special_tokens: false })
 }
 
 /** Special tokens that carry meaning for a reader of tool calls or reasoning, and so are part of the text. */

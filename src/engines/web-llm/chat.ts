@@ -41,6 +41,7 @@ function createModel(spec: ModelSpec, tools: Tools): ChatModel {
       trust: spec.trust ?? 'answer',
       dialect: spec.dialect,
     },
+    device: 'webgpu',
     check: checkRequest,
     async open(context) {
       const { engine, record } = await openWebLlm(spec, tools, context)

@@ -1,7 +1,14 @@
-import type { ChatCompletionChunk, ChatCompletionRequestStreaming, ResponseFormat } from '@mlc-ai/web-llm'
+import type {
+  ChatCompletionChunk,
+  ChatCompletionRequestStreaming,
+  Completion,
+  CompletionCreateParamsStreaming,
+  ResponseFormat,
+} from '@mlc-ai/web-llm'
 import { AlcoveError } from '../../protocol/error.js'
 import type { ModelFinishReason, ModelPart, ModelRequest, ModelUsage } from '../../protocol/model.js'
 import { onAbort } from '../../runtime/abort.js'
+import { type Clock, systemClock } from '../../runtime/clock.js'
 import { flattenMessages } from '../flat-messages.js'
 import { schemaGrammar } from '../grammar/schema-grammar.js'
 import { writeGrammar } from '../grammar/write-grammar.js'
@@ -15,8 +22,15 @@ export interface WebLlmChat {
       create(request: ChatCompletionRequestStreaming): Promise<AsyncIterable<ChatCompletionChunk>>
     }
   }
+  readonly completions?: {
+    create(request: CompletionCreateParamsStreaming): Promise<AsyncIterable<Completion>>
+  }
   interruptGenerate(): Promise<void>
 }
+
+/** A request in WebLLM's form: a conversation, or a prompt that is written out. */
+export type WebLlmBody = ChatCompletionRequestStreaming | CompletionCreateParamsStreaming
+type Chunk = ChatCompletionChunk | Completion
 
 /**
  * Refuses what WebLLM must not see.
@@ -25,15 +39,7 @@ export interface WebLlmChat {
 export function checkRequest(request: ModelRequest): void {
   checkSampling(request.sampling)
   const last = flattenMessages(request.messages).at(-1)
-  if (last?.role === 'assistant') {
-    throw new AlcoveError(
-      'invalid-argument',
-      'messages: expected the last message to be from the user, got one of the assistant',
-      {
-        hint: 'WebLLM cannot go on from the beginning of an answer. End the list with a user message.',
-      },
-    )
-  }
+  if (last?.role === 'assistant' && request.output !== undefined) throw refuseBegun('held to a form')
   if (last?.role === 'system') {
     throw new AlcoveError('invalid-argument', 'messages: expected a user message after the system message, got none')
   }
@@ -42,6 +48,24 @@ export function checkRequest(request: ModelRequest): void {
     throw new AlcoveError('invalid-argument', `output: WebLLM takes grammars in EBNF, got '${output.syntax}'`)
   }
   if (output?.type === 'json-schema') schemaGrammar(output.schema)
+}
+
+/** @throws AlcoveError `invalid-argument`: what a request that ends with an assistant message cannot be */
+export function refuseBegun(why: string): AlcoveError {
+  return new AlcoveError(
+    'invalid-argument',
+    `messages: expected the last message to be from the user, got the beginning of an answer, ${why}`,
+    { hint: 'End the list with a user message.' },
+  )
+}
+
+/**
+ * A request that goes on from the beginning of an answer. WebLLM's chat call refuses that; its completion call takes the prompt as
+ * text, reads it anew, and stops where the chat would.
+ */
+export function continuationBody(request: ModelRequest, prompt: string): CompletionCreateParamsStreaming {
+  const { messages: _, response_format: __, extra_body: ___, ...fields } = requestBody(request)
+  return { ...(fields as Omit<CompletionCreateParamsStreaming, 'prompt'>), prompt }
 }
 
 /** A request in WebLLM's form. `topK` has no counterpart and is left out. */
@@ -76,52 +100,104 @@ function responseFormat(output: NonNullable<ModelRequest['output']>): ResponseFo
   return { type: 'grammar', grammar }
 }
 
+/** How long an engine may go on after it was interrupted: it does so within a token, unless the GPU hangs. */
+const DRAIN_MS = 3_000
+
+export interface StreamChatOptions {
+  readonly signal: AbortSignal
+  /** Of the whole prompt, where counted: WebLLM's usage has only those that it had to read. */
+  readonly promptTokens?: number | undefined
+  /** Told that the engine did not stop in time: it must not be used again. */
+  readonly onStuck?: (() => void) | undefined
+  /** @default 3_000 */
+  readonly drainMs?: number | undefined
+  readonly clock?: Clock | undefined
+}
+
+function open(engine: WebLlmChat, body: WebLlmBody): Promise<AsyncIterable<Chunk>> {
+  if ('messages' in body) return engine.chat.completions.create(body)
+  if (engine.completions) return engine.completions.create(body)
+  throw refuseBegun('which this WebLLM cannot go on from')
+}
+
 /**
- * Streams one answer as parts. When `signal` aborts it interrupts the engine and reads on to the end without giving parts, which is
+ * Streams one answer as parts. When the signal aborts it interrupts the engine and reads on to the end without giving parts, which is
  * what frees it; leaving the generator early does the same. Errors come as WebLLM throws them.
- * @param promptTokens of the whole prompt, where counted: WebLLM's usage has only those that it had to read
  */
 export async function* streamChat(
   engine: WebLlmChat,
-  body: ChatCompletionRequestStreaming,
-  signal: AbortSignal,
-  promptTokens?: number,
+  body: WebLlmBody,
+  { signal, promptTokens, onStuck, drainMs = DRAIN_MS, clock = systemClock }: StreamChatOptions,
 ): AsyncGenerator<ModelPart> {
   if (signal.aborted) return
-  const chunks = (await engine.chat.completions.create(body))[Symbol.asyncIterator]()
-  let hasEnded = false
-  let hasStarted = false
+  const chunks = createChunkReader(await open(engine, body))
   let reason: ModelFinishReason = 'stop'
   let usage: ModelUsage | undefined
-  const next = async () => {
-    hasStarted = true
-    try {
-      const { done, value } = await chunks.next()
-      hasEnded = done === true
-      return hasEnded ? undefined : (value as ChatCompletionChunk)
-    } catch (error) {
-      hasEnded = true
-      throw error
-    }
+  let isStuck = false
+  let cancelTimer = () => {}
+  let forget = () => {}
+  const giveUp = () => {
+    isStuck = true
+    onStuck?.()
   }
-  const forget = onAbort(signal, () => void engine.interruptGenerate())
+  const tooLate = new Promise<undefined>((resolve) => {
+    forget = onAbort(signal, () => {
+      void engine.interruptGenerate()
+      cancelTimer = clock.setTimer(drainMs, () => {
+        giveUp()
+        resolve(undefined)
+      })
+    })
+  })
+  const next = () => Promise.race([chunks.next(), tooLate])
   try {
-    for (let chunk = signal.aborted ? undefined : await next(); chunk && !signal.aborted; chunk = await next()) {
+    for (let chunk = signal.aborted ? undefined : await next(); chunk && !signal.aborted; ) {
       const choice = chunk.choices[0]
       if (choice?.finish_reason) reason = reasonOf(choice.finish_reason)
       if (chunk.usage) usage = usageOf(chunk.usage, promptTokens)
-      if (choice?.delta.content) yield { type: 'text-delta', text: choice.delta.content }
+      const text = choice && ('delta' in choice ? choice.delta.content : choice.text)
+      if (text) yield { type: 'text-delta', text }
+      chunk = await next()
     }
     if (signal.aborted) return
     if (usage) yield { type: 'model-usage', usage }
     yield { type: 'model-finish', reason }
   } finally {
     forget()
-    if (!hasStarted) await chunks.return?.()
-    else if (!hasEnded) {
+    cancelTimer()
+    if (!chunks.hasEnded && !isStuck) {
       await engine.interruptGenerate()
-      while (!hasEnded) await next().catch(() => {})
+      const isFree = await Promise.race([chunks.drain().then(() => true), clock.sleep(drainMs).then(() => false)])
+      if (!isFree) giveUp()
     }
+  }
+}
+
+/** Reads an answer of WebLLM to its end, also after nobody wants it any more. */
+function createChunkReader(source: AsyncIterable<Chunk>) {
+  const chunks = source[Symbol.asyncIterator]()
+  let hasStarted = false
+  let hasEnded = false
+  const next = async (): Promise<Chunk | undefined> => {
+    hasStarted = true
+    try {
+      const { done, value } = await chunks.next()
+      hasEnded = done === true
+      return hasEnded ? undefined : (value as Chunk)
+    } catch (error) {
+      hasEnded = true
+      throw error
+    }
+  }
+  return {
+    next,
+    get hasEnded() {
+      return hasEnded
+    },
+    async drain() {
+      if (!hasStarted) await chunks.return?.()
+      else while (!hasEnded) await next().catch(() => {})
+    },
   }
 }
 
@@ -129,7 +205,7 @@ function reasonOf(reason: string): ModelFinishReason {
   return reason === 'length' ? 'length' : 'stop'
 }
 
-function usageOf(usage: NonNullable<ChatCompletionChunk['usage']>, promptTokens: number | undefined): ModelUsage {
+function usageOf(usage: NonNullable<Chunk['usage']>, promptTokens: number | undefined): ModelUsage {
   const { extra } = usage
   const decodeSeconds = usage.completion_tokens > 1 ? extra.time_per_output_token_s * (usage.completion_tokens - 1) : 0
   return {

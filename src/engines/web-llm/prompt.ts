@@ -37,13 +37,43 @@ export function renderPrompt(template: ConversationTemplate, messages: readonly 
   return pieces
 }
 
+/** The part of WebLLM's tokenizer that is used here. */
+export interface WebLlmTokenizer {
+  encode(text: string): Int32Array
+  idToToken?(id: number): string
+}
+
+const EMPTY_THOUGHT = '<think>\n\n</think>\n\n'
+
+/**
+ * A prompt whose last message, of the assistant, is the beginning of the answer. Undefined where it cannot be written as one text: tokens
+ * that come before the system message are known to WebLLM by number only.
+ */
+export function continuationPrompt(
+  template: ConversationTemplate,
+  tokenizer: WebLlmTokenizer,
+  messages: readonly FlatMessage[],
+  thinks: boolean,
+): string | undefined {
+  const ids = template.system_prefix_token_ids ?? []
+  const prefix = ids.map((id) => tokenizer.idToToken?.(id) ?? '').join('')
+  const encoded = prefix === '' ? [] : [...tokenizer.encode(prefix)]
+  if (encoded.length !== ids.length || ids.some((id, index) => encoded[index] !== id)) return undefined
+  const begun = messages.at(-1)?.content ?? ''
+  return [prefix, ...renderPrompt(template, messages.slice(0, -1)), thinks ? '' : EMPTY_THOUGHT, begun].join('')
+}
+
 /** Tokens of a request as the engine will see it, with its own tokenizer. */
 export function countPrompt(
   template: ConversationTemplate,
   tokenizer: { encode(text: string): { readonly length: number } },
   request: ModelRequest,
 ): number {
-  const pieces = renderPrompt(template, flattenMessages(request.messages))
+  const messages = flattenMessages(request.messages)
+  const begun = messages.at(-1)?.role === 'assistant' ? messages.at(-1) : undefined
+  const pieces = begun
+    ? [...renderPrompt(template, messages.slice(0, -1)), begun.content]
+    : renderPrompt(template, messages)
   const prefix = template.system_prefix_token_ids?.length ?? 0
   return pieces.reduce((sum, piece) => sum + tokenizer.encode(piece).length, prefix)
 }

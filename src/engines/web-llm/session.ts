@@ -1,11 +1,11 @@
 import type { MLCEngine } from '@mlc-ai/web-llm'
 import type { ModelPart, ModelRequest } from '../../protocol/model.js'
 import { systemClock } from '../../runtime/clock.js'
-import { estimateTokens } from '../flat-messages.js'
+import { estimateTokens, flattenMessages } from '../flat-messages.js'
 import type { ModelSession } from '../session-model.js'
 import { isFatalToWebLlm, translateWebLlmError } from './errors.js'
-import { requestBody, streamChat } from './parts.js'
-import { type ConversationTemplate, countPrompt } from './prompt.js'
+import { continuationBody, refuseBegun, requestBody, streamChat, type WebLlmBody } from './parts.js'
+import { type ConversationTemplate, continuationPrompt, countPrompt, type WebLlmTokenizer } from './prompt.js'
 
 /** Freeing a lost device may never end. */
 const UNLOAD_TIMEOUT_MS = 3_000
@@ -29,9 +29,9 @@ const internalsOf = (engine: MLCEngine) => engine as unknown as EngineInternals
 export const isLoaded = (engine: MLCEngine) => (internalsOf(engine).loadedModelIdToPipeline?.size ?? 1) > 0
 
 /** The tokenizer of a loaded model; undefined where WebLLM does not let us reach it. */
-export function tokenizerOf(engine: MLCEngine, webLlmId: string): { encode(text: string): Int32Array } | undefined {
+export function tokenizerOf(engine: MLCEngine, webLlmId: string): WebLlmTokenizer | undefined {
   const tokenizer = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.tokenizer
-  return typeof tokenizer?.encode === 'function' ? (tokenizer as { encode(text: string): Int32Array }) : undefined
+  return typeof tokenizer?.encode === 'function' ? (tokenizer as WebLlmTokenizer) : undefined
 }
 
 /** Serves requests from a loaded engine. */
@@ -55,6 +55,17 @@ export function createWebLlmSession(
     }
   }
 
+  /** A request in WebLLM's form; one that begins the answer is written out as a prompt. */
+  const bodyOf = (request: ModelRequest): WebLlmBody => {
+    const messages = flattenMessages(request.messages)
+    if (messages.at(-1)?.role !== 'assistant') return requestBody(request, template)
+    const tokenizer = tokenizerOf(engine, webLlmId)
+    const thinks = request.sampling?.reasoning !== 'off'
+    const prompt = template && tokenizer && continuationPrompt(template, tokenizer, messages, thinks)
+    if (prompt === undefined) throw refuseBegun(`which '${modelId}' cannot go on from`)
+    return continuationBody(request, prompt)
+  }
+
   return {
     contextTokens:
       config?.context_window_size && config.context_window_size > 0 ? config.context_window_size : usualContext,
@@ -64,7 +75,13 @@ export function createWebLlmSession(
     async *generate(request, signal): AsyncGenerator<ModelPart> {
       yield { type: 'status', status: 'prefill', message: 'Reading the prompt', modelId }
       try {
-        yield* streamChat(engine, requestBody(request, template), signal, count(request))
+        yield* streamChat(engine, bodyOf(request), {
+          signal,
+          promptTokens: count(request),
+          onStuck() {
+            dead = true
+          },
+        })
       } catch (error) {
         const failure = translateWebLlmError(error, modelId, 'run')
         dead ||= isFatalToWebLlm(failure)

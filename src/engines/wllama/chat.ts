@@ -60,6 +60,7 @@ function createModel(spec: ModelSpec, loader: WeightLoader, wasmUrl: string): Ch
       trust: spec.trust ?? 'answer',
       dialect: spec.dialect,
     },
+    device: 'wasm',
     check: checkRequest,
     open: (context) => open(spec, loader, wasmUrl, context),
   })
@@ -151,7 +152,9 @@ async function open(
   throwIfAborted(signal)
   report(meter.part('Starting the model'))
   try {
-    return await start(spec, wasmUrl, blobs, facts, signal)
+    const { session, threads } = await start(spec, wasmUrl, blobs, facts, signal)
+    report(meter.part(`The model is ready on wasm, with ${threads === 1 ? 'one thread' : `${threads} threads`}`))
+    return session
   } catch (error) {
     if (isAlcoveError(error, 'integrity-failed')) await loader.repair()
     throw error
@@ -166,7 +169,7 @@ export function chooseContext(spec: ModelSpec, facts: GgufFacts | undefined): nu
   return Math.min(spec.contextTokens ?? usual, facts?.contextTokens ?? Number.POSITIVE_INFINITY)
 }
 
-const threads = () =>
+const threadCount = () =>
   globalThis.crossOriginIsolated ? Math.max(1, Math.min(MAX_THREADS, Math.floor(navigator.hardwareConcurrency / 2))) : 1
 
 async function start(
@@ -175,7 +178,7 @@ async function start(
   blobs: Blob[],
   facts: GgufFacts | undefined,
   signal: AbortSignal,
-): Promise<ModelSession> {
+): Promise<{ readonly session: ModelSession; readonly threads: number }> {
   await checkWasm(wasmUrl, signal)
   const { Wllama, LogLevel } = await import('@wllama/wllama/esm/index.js').catch((cause) => {
     throw toAlcoveError(cause, 'network', 'the code of wllama could not be loaded')
@@ -196,7 +199,7 @@ async function start(
     const loaded = wllama.loadModel(blobs, {
       n_gpu_layers: 0,
       n_ctx: contextTokens,
-      n_threads: threads(),
+      n_threads: threadCount(),
       n_parallel: 1,
       n_batch: BATCH_TOKENS,
       reasoning_format: 'none',
@@ -215,7 +218,7 @@ async function start(
       died: watch.died,
       end,
     }
-    return createWllamaSession(handle)
+    return { session: createWllamaSession(handle), threads: wllama.getNumThreads() }
   } catch (error) {
     const failure = loadError(spec.id, lines, error)
     end(failure)

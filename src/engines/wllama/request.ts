@@ -15,6 +15,7 @@ import { checkSampling } from '../sampling.js'
 interface ServerFields {
   readonly stop?: readonly string[]
   readonly repeat_penalty?: number
+  readonly chat_template_kwargs?: { readonly enable_thinking: boolean }
   readonly stream_options: { readonly include_usage: true }
 }
 export type WllamaChat = ChatCompletionParams & ServerFields
@@ -37,7 +38,10 @@ export function checkRequest(request: ModelRequest): void {
 
 /** A request for a model with a chat template. */
 export function chatBody(request: ModelRequest): WllamaChat {
-  return { ...commonFields(request), messages: flattenMessages(request.messages) }
+  const { reasoning } = request.sampling ?? {}
+  // Templates of models that can think before an answer know this name; the others ignore it.
+  const template = reasoning && { chat_template_kwargs: { enable_thinking: reasoning === 'on' } }
+  return { ...commonFields(request), ...template, messages: flattenMessages(request.messages) }
 }
 
 /** A request for a model without one: it continues the texts of the messages. */
@@ -51,8 +55,13 @@ function grammarOf(output: ModelRequest['output']): string | undefined {
   return output?.grammar
 }
 
-/** The prompt of a model that knows no turns. */
-export const promptOf = (messages: readonly FlatMessage[]) => messages.map((message) => message.content).join('\n\n')
+/** The prompt of a model that knows no turns. A last message of the assistant is the beginning of the answer. */
+export function promptOf(messages: readonly FlatMessage[]): string {
+  const last = messages.at(-1)
+  const begun = last?.role === 'assistant' ? last.content : ''
+  const turns = last?.role === 'assistant' ? messages.slice(0, -1) : messages
+  return turns.map((message) => message.content).join('\n\n') + begun
+}
 
 function commonFields({ sampling = {}, output }: ModelRequest) {
   const fields = {
@@ -66,9 +75,11 @@ function commonFields({ sampling = {}, output }: ModelRequest) {
     repeat_penalty: sampling.repetitionPenalty,
     stop: sampling.stop?.length ? [...sampling.stop] : undefined,
     grammar: grammarOf(output),
+    // wllama's two request types disagree about its form; llama.cpp takes pairs.
+    logit_bias: sampling.logitBias && Object.entries(sampling.logitBias).map(([token, bias]) => [Number(token), bias]),
   }
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [Field in keyof typeof fields]?: NonNullable<(typeof fields)[Field]>
+    [Field in Exclude<keyof typeof fields, 'logit_bias'>]?: NonNullable<(typeof fields)[Field]>
   }
   return { ...given, cache_prompt: true, return_progress: true, stream_options: { include_usage: true } as const }
 }

@@ -22,7 +22,7 @@ import { openIdbStore } from '../../../src/store/idb-store.js'
 import { expect } from '../../contract/browser-expect.js'
 import { type CaseOutcome, collectCases } from '../../contract/collect-cases.js'
 import { fakeEmbedder } from '../../unit/retrieval/fake-embedder.js'
-import type { EmbeddingContractApi } from './contracts.worker.js'
+import type { ModelContractApi } from './contracts.worker.js'
 import workerUrl from './contracts.worker.ts?worker&url'
 
 /** The library's workers, as they are published. */
@@ -52,6 +52,16 @@ export async function runChatModel(id: string, maxTokens: number): Promise<CaseO
   }
 }
 
+/** A chat model in one thread with the suite, without anything of ours between the two. */
+export async function runBareChatModel(id: string, maxTokens: number): Promise<CaseOutcome[]> {
+  const host = createWorkerHost<ModelContractApi>({ name: 'chat', open: () => openWorker(workerUrl, WORKERS.href) })
+  try {
+    return await host.call((api) => api.runChat(specOf(id), maxTokens))
+  } finally {
+    await host.close()
+  }
+}
+
 /** The extractive answerer, which runs on the page. */
 export function runExtractive(): Promise<CaseOutcome[]> {
   return collectCases(expect, (runner) => chatModelContract(runner, async () => extractiveModel()))
@@ -59,7 +69,7 @@ export function runExtractive(): Promise<CaseOutcome[]> {
 
 /** An embedding model, in a worker together with the suite. */
 export async function runEmbeddingModel(id: string): Promise<CaseOutcome[]> {
-  const host = createWorkerHost<EmbeddingContractApi>({
+  const host = createWorkerHost<ModelContractApi>({
     name: 'embedding',
     open: () => openWorker(workerUrl, WORKERS.href),
   })

@@ -21,6 +21,8 @@ interface Answer {
   readonly usage: ModelUsage | null
   readonly reason: string | null
   readonly statuses: string[]
+  /** Of the load, where it said so. */
+  readonly threads: number | null
   readonly error: string | null
   readonly ms: number
 }
@@ -56,9 +58,44 @@ async function collect(model: ChatModel, request: ModelRequest, signal?: AbortSi
     usage: parts.flatMap((part) => (part.type === 'model-usage' ? [part.usage] : []))[0] ?? null,
     reason: last?.type === 'model-finish' ? last.reason : null,
     statuses: parts.flatMap((part) => (part.type === 'status' ? [part.status] : [])),
+    threads: threadsOf(parts),
     error,
     ms: performance.now() - started,
   }
+}
+
+function threadsOf(parts: readonly ModelPart[]): number | null {
+  const said = parts.map((part) =>
+    part.type === 'status' ? /with (one|\d+) thread/.exec(part.message)?.[1] : undefined,
+  )
+  const count = said.find((word) => word !== undefined)
+  return count === undefined ? null : count === 'one' ? 1 : Number(count)
+}
+
+/** One answer of a new model, on a device that says that it has so many cores. */
+export async function once(setup: WllamaSetup, cores?: number) {
+  if (cores) Object.defineProperty(navigator, 'hardwareConcurrency', { configurable: true, get: () => cores })
+  const model = engineOf(setup).create(specOf(setup))
+  const answer = await collect(model, ask('Once upon a time', { sampling: greedy }))
+  await model.dispose()
+  return answer
+}
+
+/** An answer, the same one from its middle on, and one with all weight on one token. */
+export async function goOn(setup: WllamaSetup) {
+  const model = engineOf(setup).create(specOf(setup))
+  const whole = await collect(model, ask('Once upon a time', { sampling: { temperature: 0, maxTokens: 24 } }))
+  const middle = whole.text.indexOf(' ', whole.text.length / 2)
+  const messages = [
+    { role: 'user' as const, content: 'Once upon a time' },
+    { role: 'assistant' as const, content: whole.text.slice(0, middle) },
+  ]
+  const rest = await collect(model, { messages, sampling: { temperature: 0, maxTokens: 24 } })
+  const begun = { ...rest, text: rest.text.slice(0, whole.text.length - middle) }
+  const logitBias = { 300: 100 }
+  const biased = await collect(model, ask('Once', { sampling: { temperature: 0, maxTokens: 5, logitBias } }))
+  await model.dispose()
+  return { whole, begun, biased }
 }
 
 /** Loads, answers twice, constrains, stops at a text, counts, and frees. */

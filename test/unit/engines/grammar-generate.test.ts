@@ -10,7 +10,7 @@ function writerOf(text: string) {
   const fed: number[][] = []
   const decoder: Decoder = {
     readsInSteps: true,
-    rewind: () => 0,
+    rewind: async () => 0,
     async feed(tokens) {
       fed.push([...tokens])
       const logits = new Float32Array(128).fill(-10)

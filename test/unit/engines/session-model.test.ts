@@ -108,6 +108,7 @@ describe('a model over sessions', () => {
     expect(await codeOf(pending)).toBe('aborted')
     expect(log).toEqual(['start a'])
     const next = model.stream(request('b')).getReader()
+    expect((await next.read()).value).toMatchObject({ status: 'queued', position: 1 })
     await next.read()
     expect(log).toEqual(['start a', 'free a', 'start b'])
     await next.cancel()

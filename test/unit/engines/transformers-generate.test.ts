@@ -10,7 +10,7 @@ function fakeWriter(text: string, more: Partial<Writer> = {}) {
   let at = 0
   const decoder: Decoder = {
     readsInSteps: true,
-    rewind: () => 0,
+    rewind: async () => 0,
     async feed(tokens) {
       fed.push([...tokens])
       now += tokens.length * 10

@@ -1,11 +1,18 @@
-import type { ChatCompletionChunk, ModelRecord } from '@mlc-ai/web-llm'
+import type { ChatCompletionChunk, Completion, CompletionCreateParamsStreaming, ModelRecord } from '@mlc-ai/web-llm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
 import { createWebLlmChat } from '../../../src/engines/web-llm/chat.js'
 import type { WebLlmLibrary } from '../../../src/engines/web-llm/load.js'
-import { checkRequest, requestBody, streamChat, type WebLlmChat } from '../../../src/engines/web-llm/parts.js'
+import {
+  checkRequest,
+  continuationBody,
+  requestBody,
+  streamChat,
+  type WebLlmChat,
+} from '../../../src/engines/web-llm/parts.js'
 import {
   type ConversationTemplate,
+  continuationPrompt,
   countPrompt,
   escapeReplacement,
   renderPrompt,
@@ -55,6 +62,23 @@ describe('the prompt', () => {
     expect(turns.slice(0, 2)).toEqual(['[INST] S ', 'u<|im_end|>\n'])
     const bare = { ...CHATML, system_message: '', render_empty_system_message: false }
     expect(renderPrompt(bare, [{ role: 'user', content: 'u' }])).toHaveLength(2)
+  })
+
+  test('of an answer that has begun is one text, with the prefix where it can be written', () => {
+    const messages = [
+      { role: 'user' as const, content: 'Hi' },
+      { role: 'assistant' as const, content: 'Hello th' },
+    ]
+    const encode = (text: string) => Int32Array.from([...text], (letter) => letter.codePointAt(0) ?? 0)
+    const plain = continuationPrompt(CHATML, { encode }, messages, true)
+    expect(plain).toBe(
+      '<|im_start|>system\nYou are a helper.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello th',
+    )
+    expect(continuationPrompt(CHATML, { encode }, messages, false)).toContain('</think>\n\nHello th')
+    const prefixed = { ...CHATML, system_prefix_token_ids: [65] }
+    const tokenizer = { encode, idToToken: (id: number) => String.fromCodePoint(id) }
+    expect(continuationPrompt(prefixed, tokenizer, messages, true)?.startsWith('A<|im_start|>')).toBe(true)
+    expect(continuationPrompt(prefixed, { encode }, messages, true)).toBeUndefined()
   })
 
   test('is counted piece by piece, with the tokens of the system prefix', () => {
@@ -107,7 +131,13 @@ describe('requests', () => {
 
   test.each<[string, ModelRequest]>([
     ['no messages', { messages: [] }],
-    ['an assistant message last', { messages: [user('a'), { role: 'assistant', content: 'b' }] }],
+    [
+      'a form for an answer that has begun',
+      {
+        messages: [user('a'), { role: 'assistant', content: 'b' }],
+        output: { type: 'json-schema', schema: { type: 'string' } },
+      },
+    ],
     ['a system message alone', { messages: [{ role: 'system', content: 'b' }] }],
     ['a GBNF grammar', { messages: [user('a')], output: { type: 'grammar', grammar: '', syntax: 'gbnf' } }],
   ])('%s is refused', (_, request) => {
@@ -182,7 +212,11 @@ describe('a stream', () => {
 
   test('becomes text, usage and a reason', async () => {
     const parts: ModelPart[] = []
-    for await (const part of streamChat(fakeChat(2).engine, body, new AbortController().signal, 10)) parts.push(part)
+    for await (const part of streamChat(fakeChat(2).engine, body, {
+      signal: new AbortController().signal,
+      promptTokens: 10,
+    }))
+      parts.push(part)
     expect(parts).toEqual([
       { type: 'text-delta', text: 't0 ' },
       { type: 'text-delta', text: 't1 ' },
@@ -198,7 +232,7 @@ describe('a stream', () => {
     const { engine, state } = fakeChat(1_000)
     const controller = new AbortController()
     const parts: ModelPart[] = []
-    for await (const part of streamChat(engine, body, controller.signal)) {
+    for await (const part of streamChat(engine, body, { signal: controller.signal })) {
       parts.push(part)
       if (parts.length === 3) controller.abort()
     }
@@ -209,7 +243,7 @@ describe('a stream', () => {
 
   test('leaving it early does the same', async () => {
     const { engine, state } = fakeChat(1_000)
-    for await (const _ of streamChat(engine, body, new AbortController().signal)) break
+    for await (const _ of streamChat(engine, body, { signal: new AbortController().signal })) break
     expect(state).toMatchObject({ running: 0, ended: 1, interrupts: 1 })
   })
 
@@ -222,15 +256,73 @@ describe('a stream', () => {
       controller.abort()
       return chunks
     }
-    for await (const _ of streamChat(engine, body, controller.signal)) expect.unreachable()
+    for await (const _ of streamChat(engine, body, { signal: controller.signal })) expect.unreachable()
     expect(state).toMatchObject({ running: 0, ended: 0, returned: 1 })
+  })
+
+  test('an engine that does not stop is given up after a time', async () => {
+    const { engine } = fakeChat(1)
+    async function* endless(): AsyncGenerator<ChatCompletionChunk> {
+      yield delta('a')
+      await new Promise(() => {})
+    }
+    engine.chat.completions.create = async () => endless()
+    let stuck = 0
+    const limits = { onStuck: () => stuck++, drainMs: 20 }
+    for await (const _ of streamChat(engine, body, { ...limits, signal: new AbortController().signal })) break
+    expect(stuck).toBe(1)
+    const controller = new AbortController()
+    const parts = streamChat(engine, body, { ...limits, signal: controller.signal })
+    await parts.next()
+    const waiting = parts.next()
+    controller.abort()
+    expect((await waiting).done).toBe(true)
+    expect(stuck).toBe(2)
+  })
+
+  test('goes on from the beginning of an answer by the completion call', async () => {
+    const { engine } = fakeChat(0)
+    const asked: CompletionCreateParamsStreaming[] = []
+    const chunk = (text: string, finish_reason: 'stop' | null) =>
+      ({ choices: [{ index: 0, text, finish_reason }] }) as unknown as Completion
+    const completing = {
+      ...engine,
+      completions: {
+        async create(request: CompletionCreateParamsStreaming) {
+          asked.push(request)
+          return (async function* () {
+            yield chunk('rest', null)
+            yield chunk('', 'stop')
+            yield usage as unknown as Completion
+          })()
+        },
+      },
+    }
+    const begun: ModelRequest = {
+      messages: [user('a'), { role: 'assistant', content: 'The ' }],
+      sampling: { temperature: 0, maxTokens: 5 },
+    }
+    const body = continuationBody(begun, 'PROMPT The ')
+    const parts: ModelPart[] = []
+    const options = { signal: new AbortController().signal, promptTokens: 9 }
+    for await (const part of streamChat(completing, body, options)) parts.push(part)
+    expect(asked).toEqual([
+      {
+        prompt: 'PROMPT The ',
+        temperature: 0,
+        max_tokens: 5,
+        stream: true,
+        stream_options: { include_usage: true },
+      },
+    ])
+    expect(parts.map((part) => part.type)).toEqual(['text-delta', 'model-usage', 'model-finish'])
   })
 
   test('an error of the engine comes through', async () => {
     const error = new DOMException('A valid external Instance reference no longer exists', 'AbortError')
     const { engine, state } = fakeChat(5, { at: 2, error })
     const read = async () => {
-      for await (const _ of streamChat(engine, body, new AbortController().signal));
+      for await (const _ of streamChat(engine, body, { signal: new AbortController().signal }));
     }
     await expect(read()).rejects.toBe(error)
     expect(state.running).toBe(0)

@@ -1,6 +1,7 @@
 import type { Remote } from 'comlink'
 import { describe, expect, it } from 'vitest'
-import type { ModelSpec } from '../../../src/engines/engine.js'
+import { drainedStream } from '../../../src/engines/drained-stream.js'
+import type { ChatEngine, ModelSpec } from '../../../src/engines/engine.js'
 import { createLlmApi, type LlmApi } from '../../../src/engines/serve-model.js'
 import { createWorkerModel, inspectModel } from '../../../src/engines/worker-model.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
@@ -49,6 +50,9 @@ function fakeHost(makeApi: () => LlmApi) {
     },
     get restarts() {
       return Math.max(restarts, 0)
+    },
+    get starts() {
+      return restarts + 1
     },
     kill(reason) {
       kills.push(reason.message)
@@ -150,6 +154,38 @@ describe('createWorkerModel', () => {
     expect(statusesOf(parts)).toContain('recovered')
   })
 
+  it('replaces at once a worker that would read on for longer than a new one takes to load', async () => {
+    let hangs = false
+    const slow: ChatEngine = {
+      inspect: async () => ({ state: 'available', bytes: 0 }),
+      create: (given) => ({
+        ...fakeEngine().engine.create(given),
+        stream: (_request, { signal } = {}) =>
+          drainedStream<ModelPart>(async function* () {
+            yield { type: 'status', status: 'prefill', message: 'reading' }
+            if (hangs) await turn(5_000)
+            // A token a second: a batch takes a minute.
+            yield { type: 'model-usage', usage: { promptTokens: 200, completionTokens: 1, prefillMs: 200_000 } }
+            yield { type: 'model-finish', reason: 'stop' }
+          }, signal),
+      }),
+    }
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => slow }))
+    const model = createWorkerModel({ spec: spec(), host })
+    await collect(model.stream(ask('word '.repeat(200))))
+    hangs = true
+    const controller = new AbortController()
+    const reader = model.stream(ask('word '.repeat(200)), { signal: controller.signal }).getReader()
+    expect((await reader.read()).value).toMatchObject({ status: 'prefill' })
+    controller.abort()
+    await expect(reader.read()).rejects.toMatchObject({ code: 'aborted' })
+    // Without the prediction it would be given 500 ms at least.
+    await turn(200)
+    expect(kills).toHaveLength(1)
+    hangs = false
+    expect((await collect(model.stream(ask('a')))).at(-1)).toMatchObject({ type: 'model-finish' })
+  })
+
   it('leaves a worker alone that drains in time', async () => {
     const fake = fakeEngine({ gated: true })
     const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
@@ -225,6 +261,92 @@ describe('createWorkerModel', () => {
     await expect(collect(model.stream(ask('x')))).rejects.toMatchObject({ code: 'out-of-memory' })
     expect(kills).toHaveLength(1)
     expect(model.isLoaded).toBe(false)
+  })
+
+  it('loads with a shorter context after out of memory, and starts the answer anew', async () => {
+    const fake = fakeEngine()
+    const specs: (number | undefined)[] = []
+    const create = (given: ModelSpec) => {
+      specs.push(given.contextTokens)
+      fake.failWith(given.contextTokens === 8_000 ? new Error('std::bad_alloc') : undefined)
+      return { ...fake.engine.create(given), contextTokens: given.contextTokens ?? 0 }
+    }
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => ({ ...fake.engine, create }) }))
+    const failures: unknown[] = []
+    const model = createWorkerModel({
+      spec: { ...spec(), contextTokens: 8_000 },
+      host,
+      onFailure: ({ error, phase, reaction }) => failures.push([error.code, phase, reaction]),
+    })
+    const parts = await collect(model.stream(ask('a b')))
+    expect(textOf(parts)).toBe('a b ')
+    expect(statusesOf(parts)).toContain('recovered')
+    expect(failures).toEqual([['out-of-memory', 'run', 'smaller']])
+    expect(specs).toEqual([8_000, 4_000])
+    expect(model.contextTokens).toBe(4_000)
+  })
+
+  it('finds a worker that is silent and alive, replaces it and starts anew', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host, silenceMs: 20 })
+    await model.load()
+    const reading = collect(model.stream(ask('a b')))
+    while (kills.length === 0) await turn(5)
+    expect(kills[0]).toContain('hangs')
+    // Lets answers through from now on.
+    const opening = setInterval(fake.open, 5)
+    const parts = await reading
+    clearInterval(opening)
+    expect(textOf(parts)).toBe('a b ')
+    expect(statusesOf(parts)).toContain('recovered')
+  })
+
+  it('does not take a place in the queue, or a reader that sleeps, for a hang', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const patient = createWorkerModel({ spec: spec(), host })
+    await patient.load()
+    const first = collect(patient.stream(ask('a')))
+    await turn()
+    const hurried = createWorkerModel({ spec: spec(), host, silenceMs: 5 })
+    const reader = hurried.stream(ask('b c d')).getReader()
+    while ((await reader.read()).value?.type !== 'status');
+    await turn(60)
+    fake.open()
+    await first
+    fake.open()
+    await reader.read()
+    await turn(60)
+    expect(kills).toEqual([])
+    await reader.cancel()
+  })
+
+  it('gives up after so many retries, with the first typed error', async () => {
+    const fake = fakeEngine()
+    const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const failures: string[] = []
+    const model = createWorkerModel({
+      spec: spec(),
+      host,
+      retries: 1,
+      onFailure: ({ reaction }) => failures.push(reaction),
+    })
+    fake.failWith(new AlcoveError('device-lost', 'gone'))
+    await expect(collect(model.stream(ask('x')))).rejects.toMatchObject({ code: 'device-lost' })
+    expect(failures).toEqual(['again', 'none'])
+    expect(kills).toHaveLength(2)
+  })
+
+  it('is not loaded any more when its idle worker ended and another model started a new one', async () => {
+    const fake = fakeEngine()
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec(), host })
+    await model.load()
+    expect(model.isLoaded).toBe(true)
+    host.kill(new AlcoveError('worker-crashed', 'idle'))
+    await createWorkerModel({ spec: spec('fake:other'), host }).load()
+    expect([host.state, model.isLoaded]).toEqual(['ready', false])
   })
 
   it('does not come back from a closed host', async () => {

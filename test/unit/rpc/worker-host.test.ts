@@ -284,6 +284,20 @@ describe('death', () => {
     expect(await host.call((remote) => remote.add(1, 1))).toBe(2)
   })
 
+  test('with locks a worker that is alive and does not answer is replaced too: a loop without end holds its lock', async () => {
+    stubLocks()
+    const { host, workers } = start({ beatMs: 10, maxLostBeats: 3 })
+    await host.call((remote) => remote.add(1, 1))
+    // Deaf, with its lock held.
+    workers[0]?.terminate()
+    await expect(host.call((remote) => remote.hang())).rejects.toMatchObject({
+      code: 'worker-crashed',
+      message: expect.stringContaining('hangs'),
+    })
+    expect(await host.call((remote) => remote.add(1, 1))).toBe(2)
+    expect([workers.length, host.starts, host.restarts]).toEqual([2, 2, 1])
+  })
+
   test('without locks a worker that answers lives, however long its call takes', async () => {
     const { host, workers } = start({ beatMs: 5, maxLostBeats: 2 })
     const controller = new AbortController()
