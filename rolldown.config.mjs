@@ -34,6 +34,7 @@ const copyAssets = {
       join(runtime, 'ort-wasm-simd-threaded.asyncify.mjs'),
       join(runtime, 'ort-wasm-simd-threaded.asyncify.wasm'),
       join(packages, '@wllama', 'wllama', 'esm', 'wasm', 'wllama.wasm'),
+      join(packages, 'quickjs-wasi', 'quickjs.wasm'),
     ]
     mkdirSync('dist/workers', { recursive: true })
     for (const file of files) copyFileSync(file, join('dist/workers', basename(file)))
@@ -61,10 +62,28 @@ const keepPackageWorkers = {
     importer && id.endsWith('/package-workers.js') ? { id: './package-workers.js', external: true } : undefined,
 }
 
+/** Entries `alcove/tools/<name>`: beside `index.js`, so that the addresses of workers hold in them. */
+const BUILTIN_TOOLS = 'search calculator clock javascript python notes files image web-search'.split(' ')
+const builtinTools = {
+  ...Object.fromEntries(BUILTIN_TOOLS.map((name) => [`tool-${name}`, `src/tools/builtin/${name}.ts`])),
+  'tool-fetch-page': 'src/tool-fetch-page.ts',
+  'tool-page-context': 'src/tool-page-context.ts',
+}
+
 /** The page's entries. */
 const page = {
   ...common,
-  input: { index: 'src/index.ts', agents: 'src/agents.ts', testing: 'src/testing.ts', 'testing-contracts': 'src/testing-contracts.ts' },
+  input: {
+    index: 'src/index.ts',
+    agents: 'src/agents.ts',
+    testing: 'src/testing.ts',
+    'testing-contracts': 'src/testing-contracts.ts',
+    openai: 'src/openai.ts',
+    'ai-sdk': 'src/ai-sdk.ts',
+    mcp: 'src/mcp.ts',
+    webmcp: 'src/webmcp.ts',
+    ...builtinTools,
+  },
   plugins: [keepPackageWorkers],
   output: { ...output, minify: true, dir: 'dist' },
 }
@@ -110,6 +129,13 @@ const sandbox = {
   output: { format: 'iife', file: 'dist/workers/sandbox.js', minify: true },
 }
 
+/** What runs a model's code in the sandbox: the page fetches it as text. */
+const sandboxWorkers = ['javascript', 'python'].map((name) => ({
+  ...common,
+  input: `workers/sandbox/${name}.ts`,
+  output: { format: 'iife', file: `dist/workers/sandbox-${name}.js`, minify: true },
+}))
+
 /** In a classic script there is no `import.meta`, and a relative `import()` has no base: both get the script's own address. */
 const scriptAddress = {
   name: 'script-address',
@@ -138,4 +164,4 @@ export const script = {
   },
 }
 
-export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines, sandbox]
+export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines, sandbox, ...sandboxWorkers]

@@ -24,6 +24,7 @@ const BENCHES = [
   { name: 'transport', limitMinutes: 2, isolated: true },
   { name: 'cache', limitMinutes: 2, isolated: true },
   { name: 'tools', limitMinutes: 1, needsBuild: true, isolated: true },
+  { name: 'mcp', limitMinutes: 2 },
   { name: 'runs', limitMinutes: 2, needsBuild: true, isolated: true },
   { name: 'teams', limitMinutes: 4, needsBuild: true },
   { name: 'vector', limitMinutes: 6, isolated: true },

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const MEDIA_TYPES = {
   '.css': 'text/css; charset=utf-8',
@@ -76,12 +77,23 @@ export function parseRange(header, size) {
   return start > end || start >= size ? null : { start, end }
 }
 
+/** Lets so many bytes a second through. @param {number} bytesPerSecond */
+function throttle(bytesPerSecond) {
+  /** @param {AsyncIterable<Buffer>} chunks */
+  return async function* (chunks) {
+    for await (const chunk of chunks) {
+      await sleep((chunk.length / bytesPerSecond) * 1000)
+      yield chunk
+    }
+  }
+}
+
 /**
  * @param {import('node:http').IncomingMessage} request
  * @param {import('node:http').ServerResponse} response
- * @param {{ mounts: readonly (readonly [string, string])[], headers: Record<string, string> }} options
+ * @param {{ mounts: readonly (readonly [string, string])[], headers: Record<string, string>, bytesPerSecond: number | undefined }} options
  */
-async function answer(request, response, { mounts, headers }) {
+async function answer(request, response, { mounts, headers, bytesPerSecond }) {
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   if (request.method !== 'GET' && request.method !== 'HEAD') return void response.writeHead(405).end()
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname)
@@ -103,16 +115,19 @@ async function answer(request, response, { mounts, headers }) {
   })
   if (request.method === 'HEAD' || info.size === 0) return void response.end()
   // A reader that goes away in the middle of a file is no error of ours.
-  await pipeline(createReadStream(file, { start, end }), response).catch(() => {})
+  const bytes = createReadStream(file, { start, end })
+  const sending =
+    bytesPerSecond === undefined ? pipeline(bytes, response) : pipeline(bytes, throttle(bytesPerSecond), response)
+  await sending.catch(() => {})
 }
 
 /**
- * Serves folders on this machine only. Resolves when it listens; `port: 0` takes a free one.
- * @param {{ mounts: readonly (readonly [prefix: string, folder: string])[], port?: number, headers?: Record<string, string> }} options
+ * Serves folders on this machine only. Resolves when it listens; `port: 0` takes a free one; `bytesPerSecond` plays a slow line.
+ * @param {{ mounts: readonly (readonly [prefix: string, folder: string])[], port?: number, headers?: Record<string, string>, bytesPerSecond?: number }} options
  */
-export async function serve({ mounts, port = 0, headers = {} }) {
+export async function serve({ mounts, port = 0, headers = {}, bytesPerSecond }) {
   const server = createServer((request, response) => {
-    answer(request, response, { mounts, headers }).catch(() => {
+    answer(request, response, { mounts, headers, bytesPerSecond }).catch(() => {
       if (!response.headersSent) response.writeHead(400)
       response.end()
     })

@@ -2,7 +2,7 @@
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { Availability, ModelListing } from './engines/choice/model-registry.js'
 import type { Corpus, CorpusOptions } from './protocol/corpus.js'
-import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
+import type { ChatModel, EmbeddingModel, LoadOptions, ModelTask } from './protocol/model.js'
 
 export interface CorpusOpenOptions extends CorpusOptions {
   /**
@@ -74,6 +74,7 @@ export interface Core {
     options: LoadOptions & { readonly cache?: boolean | undefined },
   ): Promise<ChatModel>
   openCorpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
+  embeddingModel(options?: LoadOptions): Promise<EmbeddingModel>
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
   readonly storage: StorageApi

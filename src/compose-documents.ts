@@ -25,6 +25,8 @@ export interface Documents {
   open(name: string, options?: CorpusOpenOptions): Promise<Corpus>
   /** Loads the embedding model that is configured; gives its id, or null when none could be had and none was named. */
   loadEmbedder(options?: LoadOptions): Promise<string | null>
+  /** The embedding model in use, loaded. */
+  embeddingModel(options?: LoadOptions): Promise<EmbeddingModel>
   /** Takes the model of this id, whose download counts as agreed to. */
   useEmbedder(id: string, options?: LoadOptions): Promise<void>
   /** Lets go of a model that is about to be deleted. */
@@ -176,6 +178,18 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       if (vectors === 'none') return corpus
       void warmUp()
       return settleVectors(corpus, settleEmbedder, vectors)
+    },
+    async embeddingModel(load) {
+      if (object && (loadedId ?? object.id) === object.id) {
+        await object.load(load)
+        return object
+      }
+      const id = await loadEmbedder(load)
+      if (id === null) {
+        const reasons = [...refusals.values()].map(({ model, reason }) => `${model}: ${reason}`).join('; ')
+        throw new AlcoveError('model-not-found', `No embedding model can be had here. ${reasons}`)
+      }
+      return remoteModel?.id === id ? remoteModel : await corpora.loadedEmbedder()
     },
     async useEmbedder(id, load = {}) {
       ;(await options.consent()).grant(id)

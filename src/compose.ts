@@ -80,6 +80,7 @@ export async function compose(settings: Settings): Promise<Core> {
   return {
     resolveModel: models.resolve,
     openCorpus: documents.open,
+    embeddingModel: documents.embeddingModel,
     corpora: { list: () => documents.corpora.list(), delete: (name) => documents.corpora.delete(name) },
     models: {
       async list() {

@@ -8,7 +8,7 @@ import type { LadderReport } from './engines/choice/ladder.js'
 import type { Availability } from './engines/choice/model-registry.js'
 import type { Corpus } from './protocol/corpus.js'
 import { AlcoveError } from './protocol/error.js'
-import type { ChatModel } from './protocol/model.js'
+import type { ChatModel, EmbeddingModel, LoadOptions } from './protocol/model.js'
 import { type AlcoveOptions, readSettings } from './settings.js'
 
 /** Options of `alcove.agent`: as for `createAgent`, with the client's model where none is named. */
@@ -53,6 +53,11 @@ export interface Alcove extends Teams {
   agent(options?: ClientAgentOptions): Agent
   /** Opens a corpus, or makes it. What was added before is there again. */
   corpus(name: string, options?: CorpusOpenOptions): Promise<Corpus>
+  /**
+   * The embedding model in use, loaded: for vectors of one's own. It belongs to the client, which disposes of it.
+   * @throws AlcoveError `model-not-found` where none can be had, `download-refused` where the named one may not be fetched
+   */
+  embeddingModel(options?: LoadOptions): Promise<EmbeddingModel>
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
   readonly storage: StorageApi
@@ -135,6 +140,7 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
     writer: team('writer'),
     dialogue: team('dialogue'),
     corpus: async (name, corpusOptions) => (await open()).openCorpus(name, corpusOptions),
+    embeddingModel: async (load) => (await open()).embeddingModel(load),
     corpora: {
       list: async () => (await open()).corpora.list(),
       delete: async (name) => (await open()).corpora.delete(name),

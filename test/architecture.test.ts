@@ -18,6 +18,7 @@ const RANKS: Record<string, number> = {
   tools: 4,
   agents: 5,
   testing: 6,
+  interop: 6,
 }
 /** Files of `src/` itself: the composition root and the public entries. */
 const TOP_RANK = 7

@@ -16,6 +16,11 @@ function readBuilt(file: string): string {
   return readFileSync(path, 'utf8')
 }
 
+/** Scripts of the package's entries, within `dist`. */
+const entries = Object.values(
+  JSON.parse(readFileSync(join(dist, '..', 'package.json'), 'utf8')).exports as Record<string, { default?: string }>,
+).flatMap(({ default: file }) => (file === undefined || file.includes('*') ? [] : [file.slice('./dist/'.length)]))
+
 /** The specifiers of a built module's static imports and re-exports. */
 const staticImports = (code: string): string[] =>
   [...code.matchAll(/\b(?:import|export)\b[^'"`;()]*?\bfrom\s*["']([^"']+)["']|\bimport\s*["']([^"']+)["']/g)].map(
@@ -51,8 +56,19 @@ describe('what a page pays', () => {
     expect(staticImports(readBuilt('alcove.iife.js'))).toEqual([])
   })
 
+  test('the MCP client adds at most 16000 bytes to a page that has the main entry', () => {
+    const shared = new Set(closure('index.js'))
+    const added = (entry: string) => closure(entry).filter((file) => !shared.has(file))
+    const transport = readdirSync(dist).filter((name) => /^http-transport-/.test(name))
+    const files = [...new Set([...added('mcp.js'), ...transport.flatMap(added)])]
+    expect(transport).toHaveLength(1)
+    expect(gzipBytes(files), files.join(', ')).toBeLessThanOrEqual(16_000)
+    expect(gzipBytes(added('mcp.js'))).toBeGreaterThan(3_000)
+    expect(gzipBytes(added('webmcp.js'))).toBeLessThanOrEqual(8_000)
+  })
+
   test('the entries import nothing but their own files', () => {
-    for (const entry of ['index.js', 'agents.js', 'testing.js', 'testing-contracts.js']) {
+    for (const entry of entries) {
       const specifiers = closure(entry).flatMap((file) => staticImports(readBuilt(file)))
       expect(
         specifiers.filter((specifier) => !specifier.startsWith('.')),

@@ -29,6 +29,8 @@ export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
    * asked once more where its answer does not fit. @default text
    */
   readonly schema?: Schema
+  /** How often an answer that does not fit the schema is asked for again. @default 1 */
+  readonly repairs?: number | undefined
   /** Limits of this run, beside the agent's. */
   readonly limits?: RunLimits | undefined
   /** Where a person has to be asked: `wait` for the answer, or end with the reason `paused` and a state to go on from. @default 'wait' */
@@ -148,7 +150,7 @@ export function agentOf(
   { clock = systemClock, createId = randomId }: AgentEnvironment = {},
 ): Agent {
   function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
-    const { signal, cache, schema, limits, extra, reply, agentPath: outer = [] } = runOptions
+    const { signal, cache, schema, repairs, limits, extra, reply, agentPath: outer = [] } = runOptions
     let runner: Pick<ToolRunner, 'busyMs'> | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -169,7 +171,8 @@ export function agentOf(
     }
     const agentPath = [...outer, name]
     const canAskApproval = given.canAskApproval && runOptions.onPause !== 'pause'
-    const shared = { schema, cache, record, meter, clock, createId, onRunner, limits, extra, reply, agentPath }
+    const own = { record, meter, clock, createId, onRunner, agentPath }
+    const shared = { ...own, schema, repairs, cache, limits, extra, reply }
     return startRun(
       record,
       async (control) => {

@@ -27,6 +27,8 @@ export interface Job {
   readonly resumed: { readonly state: unknown } | undefined
   /** What the answer has to fit. */
   readonly schema: AnswerSchema
+  /** How often an answer that does not fit is asked for again. @default 1 */
+  readonly repairs?: number | undefined
   /** What the run was asked to do about the answer cache. */
   readonly cache: boolean | undefined
   readonly control: RunControl
@@ -51,7 +53,7 @@ export async function runLoop(job: Job): Promise<FinishReason> {
   const timeLeftMs = (options.limits?.wallTimeMs ?? Number.POSITIVE_INFINITY) - (state?.usage.durationMs ?? 0)
   const cancelTimer = job.clock.setTimer(timeLeftMs, control.stopAtLimit)
   control.signal.addEventListener('abort', cancelTimer, { once: true })
-  const structured = job.schema === undefined ? undefined : await openStructured(job.schema)
+  const structured = job.schema === undefined ? undefined : await openStructured(job.schema, job.repairs)
   const resolving = resolveModel(job)
   const retrieving = options.corpus && retrieve(job, given, state, resolving)
   // Handled where it is awaited; a model that fails first would leave it unobserved.
@@ -81,9 +83,9 @@ function hasResults(messages: readonly Message[]): boolean {
   return messages.some(({ role }) => role === 'tool')
 }
 
-async function openStructured(schema: NonNullable<AnswerSchema>): Promise<StructuredAnswer> {
+async function openStructured(schema: NonNullable<AnswerSchema>, repairs: number | undefined) {
   const { createStructuredAnswer } = await import('./structured.js')
-  return createStructuredAnswer(schema)
+  return createStructuredAnswer(schema, repairs)
 }
 
 /** Searches at once; the documents are made when the model is known. */

@@ -13,9 +13,10 @@ export interface StructuredAnswer {
   /** The conversation with the schema in its last user turn. */
   addTo(messages: readonly Message[]): Message[]
   /**
-   * Reads an answer. One that does not fit is asked for again, once, with what is wrong.
+   * Reads an answer. One that does not fit is asked for again, `repairs` times, with what is wrong.
    *
-   * @throws AlcoveError `output-invalid` for the second answer that does not fit; `details` has its `problems` and its `text`
+   * @throws AlcoveError `output-invalid` for the last answer that does not fit; `details` has its `problems`, its `text` and the `reason`
+   *   why the model stopped
    */
   read(text: string, reason: ModelFinishReason): Promise<{ readonly object: unknown } | { readonly again: Message }>
 }
@@ -26,11 +27,12 @@ const MAX_TEXT = 2000
 /**
  * Answers that fit a schema.
  *
+ * @param repairs how often one that does not fit is asked for again
  * @throws AlcoveError `invalid-argument` when it is no schema, or one that cannot be written as JSON Schema
  */
-export function createStructuredAnswer(schema: ToolSchema): StructuredAnswer {
+export function createStructuredAnswer(schema: ToolSchema, repairs = 1): StructuredAnswer {
   const jsonSchema = toJsonSchema('schema', schema)
-  let isAgain = false
+  let left = repairs
   let language: 'en' | 'zh' = 'en'
 
   return {
@@ -50,12 +52,12 @@ export function createStructuredAnswer(schema: ToolSchema): StructuredAnswer {
       const check = await readAnswer(text, reason, schema)
       if (check.isValid) return { object: check.input }
       const { problems } = check
-      if (isAgain) {
+      if (left <= 0) {
         throw new AlcoveError('output-invalid', `The answer does not fit the schema: ${problems.join('; ')}`, {
-          details: { problems, text: text.slice(0, MAX_TEXT) },
+          details: { problems, text: text.slice(0, MAX_TEXT), reason },
         })
       }
-      isAgain = true
+      left--
       const list = problems.map((problem) => `- ${problem}`).join('\n')
       return { again: { role: 'user', content: `${PROMPTS[language].again}\n${list}` } }
     },

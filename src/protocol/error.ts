@@ -54,6 +54,7 @@ const CODES = {
   'document-unsupported': { retryable: false, hint: 'Save it as PDF, DOCX, HTML, Markdown or plain text.' },
   'download-refused': { retryable: false, hint: 'Agree to the download, or raise maxDownloadBytes.' },
   closed: { retryable: false, hint: 'This object was closed. Create a new one.' },
+  unavailable: { retryable: false, hint: 'This browser does not have it. Do without, or use one that has.' },
   internal: {
     retryable: false,
     hint: 'This is a bug of Alcove or of code that it called. Please report it with the cause.',

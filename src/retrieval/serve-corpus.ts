@@ -15,7 +15,7 @@ import type {
   SearchOptions,
 } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
-import type { EmbeddingModel, Reranker } from '../protocol/model.js'
+import type { EmbeddingModel, EmbeddingPurpose, Reranker } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
 import { toErrorInfo } from '../rpc/error-wire.js'
 import { servePort, serveRequest } from '../rpc/port-stream.js'
@@ -25,7 +25,7 @@ import { createTieredCache, type TieredCache } from '../store/tiered-cache.js'
 import { type CorpusHost, type CorpusOpening, createCorpusHost, type PacedCorpus } from './corpus.js'
 import type { Parse } from './ingest.js'
 import { createPace, type PaceControl } from './pace.js'
-import { connectEmbedder, type EmbedderFacts } from './page-embedder.js'
+import { connectEmbedder, describeEmbedder, type EmbedderFacts } from './page-embedder.js'
 
 /** Which embedding model is used: one that the worker runs, or one of the page behind a port. */
 export type EmbedderChoice =
@@ -63,6 +63,10 @@ export interface CorpusCalls {
   delete: (name: string) => Promise<boolean>
   usage: () => Promise<RetrievalUsage>
   clearKind: (kind: 'corpora' | 'embeddings') => Promise<void>
+  /** What is known of the model that was loaded. */
+  embedder: () => Promise<EmbedderFacts>
+  embed: (texts: readonly string[], purpose: EmbeddingPurpose) => Promise<Float32Array[]>
+  countTokens: (texts: readonly string[]) => Promise<number[]>
 }
 
 /** What is stored, by kind. */
@@ -249,6 +253,9 @@ class ServedRetrieval implements RetrievalApi {
       delete: async (name) => (await this.#ready()).host.delete(name),
       usage: () => this.#usage(),
       clearKind: (kind) => this.#clearKind(kind),
+      embedder: async () => describeEmbedder(await this.#loadedModel(signal)),
+      embed: async (texts, purpose) => (await this.#loadedModel(signal)).embed(texts, { purpose, signal }),
+      countTokens: async (texts) => (await (await this.#loadedModel(signal)).countTokens?.(texts)) ?? [],
     }
   }
 
@@ -333,6 +340,14 @@ class ServedRetrieval implements RetrievalApi {
     await model.load({ signal, onProgress })
     if (this.#model !== creating) return
     await (await this.#ready()).host.setEmbedder(model, key)
+  }
+
+  /** The model that was loaded before, perhaps by an earlier worker. */
+  async #loadedModel(signal: AbortSignal): Promise<EmbeddingModel> {
+    if (this.#model === undefined) throw new AlcoveError('model-not-found', 'no embedding model was loaded')
+    const { model } = await this.#model
+    await model.load({ signal })
+    return model
   }
 
   async #createModel(choice: EmbedderChoice): Promise<{ model: EmbeddingModel; key: string }> {

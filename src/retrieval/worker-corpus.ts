@@ -47,6 +47,8 @@ export interface WorkerCorpora {
   inspectEmbedder(spec: ModelSpec, options?: CallOptions): Promise<ModelInspection>
   /** Loads the model in the worker; from then on it is used. Ask the person first where that means a download. */
   loadEmbedder(options?: LoadOptions): Promise<void>
+  /** The model that the worker runs, once `loadEmbedder` was called. */
+  loadedEmbedder(): Promise<EmbeddingModel>
   /** Takes another model, or none. One that the worker runs is used after `loadEmbedder`. */
   setEmbedder(embedder: ModelSpec | EmbeddingModel | undefined): Promise<void>
 }
@@ -99,6 +101,11 @@ class RetrievalClient implements WorkerCorpora {
     const parts = this.#stream<StatusPart>((api, port) => api.loadEmbedder(transfer(port, [port])), signal)
     for await (const status of parts) onProgress?.(status)
     this.#isLoadAllowed = true
+  }
+
+  async loadedEmbedder(): Promise<EmbeddingModel> {
+    const { connectWorkerEmbedder } = await import('./worker-embedder.js')
+    return connectWorkerEmbedder((name, input, options) => this.#call(name, input, options))
   }
 
   async setEmbedder(embedder: ModelSpec | EmbeddingModel | undefined): Promise<void> {

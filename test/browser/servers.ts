@@ -17,6 +17,7 @@ export default async function startServers(): Promise<() => Promise<void>> {
     ['/dist/', join(root, 'dist')],
     ['/pages/', join(root, '.alcove', 'pages')],
     ['/fixtures/', join(root, 'test', 'fixtures')],
+    ['/pyodide/', join(root, 'node_modules', 'pyodide')],
     ...(mlc ? [['/models/', mlc]] : []),
     ...models.map((folder) => ['/models/', folder]),
     ...(data ? [['/documents/', join(data, 'documents')]] : []),

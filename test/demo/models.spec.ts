@@ -56,6 +56,13 @@ test('SmolLM2: loads with its bytes, can be cancelled, writes a draft that is la
 test('a download that loses its connection says so in place, and goes on when asked', async ({ page, context }) => {
   test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
   test.setTimeout(300_000)
+  // A line that is slow enough to be lost in the middle.
+  // @ts-expect-error a script of plain JavaScript without declarations
+  const { serve } = await import('../../scripts/serve.mjs')
+  const slow = await serve({ mounts: [['/models/', modelsFolder ?? '']], bytesPerSecond: 20_000_000 })
+  await context.route('**/models/SmolLM2-135M-Instruct/onnx/**', (route) =>
+    route.continue({ url: new URL(new URL(route.request().url()).pathname, slow.url).href }),
+  )
   const demo = await openDemo(page)
   await expect(demo.readiness).toContainText('found by words and meaning', { timeout: 60_000 })
   await demo.models.click()
@@ -70,6 +77,7 @@ test('a download that loses its connection says so in place, and goes on when as
   await context.setOffline(false)
   await row.getByRole('button', { name: 'Try again: SmolLM2 135M' }).click()
   await expect(row).toContainText('In use', { timeout: 180_000 })
+  await slow.close()
 })
 
 test('without the embedding model it says so, answers by words, and offers to try again', async ({ page, context }) => {

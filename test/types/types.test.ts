@@ -51,7 +51,7 @@ describe('the published types', () => {
   test('need nothing but what the package depends on', () => {
     writeFileSync(
       join(app, 'all.ts'),
-      "export * from 'alcove'\nexport * from 'alcove/testing'\nexport * from 'alcove/testing/contracts'\n",
+      "export * from 'alcove'\nexport * from 'alcove/testing'\nexport * from 'alcove/testing/contracts'\nexport * as openai from 'alcove/openai'\nexport * as aiSdk from 'alcove/ai-sdk'\n",
     )
     expect(compile('all.ts')).toBe('')
   }, 60_000)

@@ -1,7 +1,12 @@
 // The script of the sandbox's frame: of opaque origin, under a policy that allows this script and workers from blobs, and nothing else. It only
-// starts the worker in which a tool's code runs, and passes messages on. See src/tools/sandbox.ts.
+// starts the worker in which a tool's code runs, and passes messages on. See src/tools/open-sandbox.ts.
 
-addEventListener('message', ({ data, source, ports: [port] }: MessageEvent<{ code: string; call: unknown }>) => {
+interface Start {
+  readonly code: string
+  readonly call: unknown
+}
+
+addEventListener('message', ({ data, source, ports: [port] }: MessageEvent<Start>) => {
   if (source !== parent || port === undefined) return
   let hasAnswered = false
   try {
@@ -17,6 +22,7 @@ addEventListener('message', ({ data, source, ports: [port] }: MessageEvent<{ cod
       port.postMessage(isBlocked ? { type: 'blocked' } : { type: 'error', message: event.message })
     }
     worker.postMessage(data.call)
+    port.onmessage = (event) => worker.postMessage(event.data)
   } catch {
     port.postMessage({ type: 'blocked' })
   }

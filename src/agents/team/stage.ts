@@ -238,7 +238,7 @@ class RunStage implements Stage {
   }
 
   #start(agent: Agent, input: AgentInput, { key, isAnswer = false, schema, extra }: MemberOptions): Started {
-    const { agentPath, canAskApproval, cache, record } = this.job
+    const { agentPath, canAskApproval, cache, record, repairs } = this.job
     throwIfAborted(this.signal)
     const place = key ?? this.#journal.keyOf(agent.name)
     const entry = this.#journal.get(place)
@@ -254,7 +254,16 @@ class RunStage implements Stage {
     const reply = state?.team && this.#reply
     if (reply !== undefined) this.#reply = undefined
     const onPause = canAskApproval ? 'wait' : 'pause'
-    const options = { signal: this.signal, onPause, agentPath, cache, schema, extra, reply } as const
+    const options = {
+      signal: this.signal,
+      onPause,
+      agentPath,
+      cache,
+      schema,
+      extra,
+      reply,
+      repairs: isAnswer ? repairs : undefined,
+    } as const
     const run = (state ? agent.resume(state, options) : agent.stream(input, options)) as AgentRun<unknown>
     this.#journal.follow(place, run)
     if (state) record.steps -= openSteps(state)

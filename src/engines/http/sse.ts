@@ -19,11 +19,15 @@ export interface SseParser {
   push(bytes: Uint8Array): SseEvent[]
   /** The event that the stream ended in the middle of: some servers leave out the last empty line. */
   end(): SseEvent[]
+  /** What the last whole event with an `id` said; for `Last-Event-ID`. */
+  readonly lastEventId: string | undefined
+  /** How long the server asks to wait before the stream is opened again, in milliseconds. */
+  readonly retryMs: number | undefined
 }
 
 /**
  * An incremental parser of server-sent events (WHATWG HTML, 9.2.6): UTF-8 with or without a mark, lines that end in LF, CRLF or CR, comments,
- * data of several lines. `id` and `retry` are not used here.
+ * data of several lines.
  * @throws AlcoveError `too-large` from `push` and `end` as soon as a line or an event is longer than allowed; the parser must then not be used on
  */
 export function createSseParser({ maxLine = 1_000_000, maxEvent = 4_000_000 }: SseLimits = {}): SseParser {
@@ -35,6 +39,9 @@ export function createSseParser({ maxLine = 1_000_000, maxEvent = 4_000_000 }: S
   let event = ''
   let data: string[] = []
   let size = 0
+  let id: string | undefined
+  let lastEventId: string | undefined
+  let retryMs: number | undefined
 
   function endLine(events: SseEvent[]): void {
     const line = pieces.length === 1 ? (pieces[0] ?? '') : pieces.join('')
@@ -46,6 +53,7 @@ export function createSseParser({ maxLine = 1_000_000, maxEvent = 4_000_000 }: S
 
   function endEvent(events: SseEvent[]): void {
     if (data.length > 0) events.push({ event: event || 'message', data: data.join('\n') })
+    lastEventId = id
     event = ''
     data = []
     size = 0
@@ -57,6 +65,8 @@ export function createSseParser({ maxLine = 1_000_000, maxEvent = 4_000_000 }: S
     const name = colon < 0 ? line : line.slice(0, colon)
     const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (name === 'event') event = value
+    if (name === 'id' && !value.includes('\0')) id = value
+    if (name === 'retry' && /^\d{1,9}$/.test(value)) retryMs = Number(value)
     if (name !== 'data') return
     size += value.length + 1
     if (size > maxEvent) throw tooLarge('an event', maxEvent)
@@ -94,6 +104,12 @@ export function createSseParser({ maxLine = 1_000_000, maxEvent = 4_000_000 }: S
       if (length > 0) endLine(events)
       endEvent(events)
       return events
+    },
+    get lastEventId() {
+      return lastEventId
+    },
+    get retryMs() {
+      return retryMs
     },
   }
 }

@@ -22,6 +22,9 @@ const weightOf = (segment: Segment): number => {
 const COLUMN_LINES = 4
 const COLUMN_WEIGHT = 18
 
+/** Whether a segment is as long as a line of text; a cell of a table seldom is. */
+const isLong = (segment: Segment): boolean => weightOf(segment) >= COLUMN_WEIGHT
+
 interface Gutter {
   readonly x: number
   readonly score: number
@@ -65,7 +68,7 @@ function scoreGutter(segments: readonly Segment[], x: number): number | undefine
     side.filter((segment) => segment.y >= top - segment.size && segment.y <= bottom + segment.size)
   const [leftWeight, rightWeight] = [columnWeight(within(left)), columnWeight(within(right))]
   if (leftWeight === undefined || rightWeight === undefined) return undefined
-  if (isTableGutter(within(left), within(right))) return undefined
+  if (isTableGutter(within(left), within(right), isLong)) return undefined
   const crossingWeight = sum(within(crossing).map(weightOf))
   return crossingWeight > (leftWeight + rightWeight) * 0.6
     ? undefined
@@ -88,16 +91,48 @@ function findGutter(segments: readonly Segment[], em: number): number | undefine
   return best?.x
 }
 
-/** Rows of a page, each with whether text in it runs across the gutter. */
+/** Fewest rows below each other that make a table over both sides of a gutter. */
+const TABLE_ROWS = 3
+
+/**
+ * Whether a row may be one of a table whose columns stand on both sides of a gutter: it has at least two cells on each, or three in all, and
+ * few that are as long as a line of text. In a table within one column each row has such a line of the other column beside it.
+ */
+function isTabularRow(row: readonly Segment[], x: number): boolean {
+  const left = row.filter(({ x1 }) => x1 <= x + 1).length
+  const right = row.filter(({ x0 }) => x0 >= x - 1).length
+  const long = row.filter(isLong).length
+  return left > 0 && right > 0 && (left > 1 && right > 1 ? long * 2 < row.length : row.length >= 3 && long === 0)
+}
+
+/** Whether each row belongs to a table over both sides of a gutter: to several such rows below each other. */
+function tableRowsOver(rows: readonly (readonly Segment[])[], x: number): boolean[] {
+  const isTabular = rows.map((row) => isTabularRow(row, x))
+  return isTabular.map((tabular, index) => {
+    if (!tabular) return false
+    const above = isTabular.slice(0, index).lastIndexOf(false)
+    const below = isTabular.indexOf(false, index)
+    return (below < 0 ? rows.length : below) - above - 1 >= TABLE_ROWS
+  })
+}
+
+/** Rows of a page, each with whether it reaches across the gutter: by text that crosses it, or as a row of a table on both sides. */
 function rowsWithCrossing(segments: readonly Segment[], x: number): { row: Segment[]; isAcross: boolean }[] {
-  const rows = groupRows(segments).map((row) => ({ row, isAcross: row.some((segment) => crosses(segment, x)) }))
-  // One or two lines between such rows are of the same wide block: a listing, a table.
+  const grouped = groupRows(segments)
+  const isOfTable = tableRowsOver(grouped, x)
+  const rows = grouped.map((row, index) => ({
+    row,
+    isAcross: isOfTable[index] === true || row.some((segment) => crosses(segment, x)),
+  }))
+  const em = median(segments.map(({ size }) => size))
+  // One or two lines between such rows are of the same wide block: a listing, a table. So is its title.
   return rows.map(({ row, isAcross }, index) => {
+    const isTitle = row.length === 1 && (row[0]?.size ?? 0) > em * 1.1 && (rows[index + 1]?.isAcross ?? false)
     const above = rows[index - 1]?.isAcross ?? false
     const below = (rows[index + 1]?.isAcross ?? false) || (rows[index + 2]?.isAcross ?? false)
     const aboveNext = above || (rows[index - 2]?.isAcross ?? false)
     const between = (above && below) || (aboveNext && (rows[index + 1]?.isAcross ?? false))
-    return { row, isAcross: isAcross || (between && row.length > 1) }
+    return { row, isAcross: isAcross || isTitle || (between && row.length > 1) }
   })
 }
 

@@ -30,15 +30,20 @@ function beginShare(segments: readonly Segment[]): number {
 
 /**
  * Whether text on both sides of a gutter is one table and not two columns: the lines of one side stand apart as rows do,
- * begin as cells do, and nearly each has a line of the other side beside it.
+ * begin as cells do, and nearly each has a line of the other side beside it. How they begin is asked of the long ones alone: the cells
+ * of a table above or below two columns say nothing of these.
  */
-export function isTableGutter(left: readonly Segment[], right: readonly Segment[]): boolean {
+export function isTableGutter(
+  left: readonly Segment[],
+  right: readonly Segment[],
+  isLong: (segment: Segment) => boolean,
+): boolean {
   const sides = [left, right].map((segments) => ({ segments, lines: baselines(segments), size: sizeOf(segments) }))
   return sides.some(({ segments, lines, size }, index) => {
     const other = sides[1 - index]
     if (!other || lines.length < 3 || median(distances(lines)) < ROW_DISTANCE * size) return false
     const aligned = lines.filter((y) => other.lines.some((line) => Math.abs(line - y) < size * 0.3)).length
-    return aligned >= lines.length * 0.8 && beginShare(segments) >= 0.6
+    return aligned >= lines.length * 0.8 && beginShare(segments.filter(isLong)) >= 0.6
   })
 }
 

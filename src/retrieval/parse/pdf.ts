@@ -40,8 +40,8 @@ class Nothing {
 async function openPdf(bytes: Uint8Array): Promise<{ pdf: PdfJs.PDFDocumentProxy; close(): Promise<void> }> {
   const pdfjs = await loadPdfJs()
   const task = pdfjs.getDocument({
-    // pdf.js takes the buffer over, and the caller's bytes stay the caller's.
-    data: bytes.slice(),
+    // A copy, as pdf.js takes the buffer over; of a plain array, as it refuses those of Node.
+    data: new Uint8Array(bytes),
     BinaryDataFactory: BinaryData,
     CanvasFactory: Nothing,
     FilterFactory: Nothing,

@@ -124,6 +124,18 @@ describe('a structured answer', () => {
     expect(model.requests[1]?.messages.at(-1)?.content).toContain('expected JSON, got "I do not know."')
   })
 
+  it('is asked for again as often as the run says', async () => {
+    const model = scriptedModel(['one', 'two', 'three', '{"name": "Ada", "age": 36}'])
+    const agent = createAgent({ model })
+    await expect(agent.generate('Who?', { schema: jsonPerson, repairs: 0 })).rejects.toMatchObject({
+      code: 'output-invalid',
+      details: { text: 'one', reason: 'stop' },
+    })
+    expect(model.requests).toHaveLength(1)
+    const { object } = await agent.generate('Who?', { schema: jsonPerson, repairs: 2 })
+    expect(object).toEqual({ name: 'Ada', age: 36 })
+  })
+
   it('does not take an answer that was cut off for a whole one', async () => {
     const cut = (text: string) =>
       new ReadableStream({

@@ -184,6 +184,8 @@ describe('prompts', () => {
     const host = scriptedModel(['Sly', 'Bob'])
     await createGroupChat({ agents: [sly, bob], model: host, maxRounds: 2 }).generate('Go')
     expect(told(host.requests[1])).toContain('Sly: Fine. Bob: I agree with everything.')
-    expect(bob.model.requests[0]?.messages.at(-1)?.content).toBe('user: Go\n\nSly: Fine.\n  \n  Bob: I agree with everything.')
+    expect(bob.model.requests[0]?.messages.at(-1)?.content).toBe(
+      'user: Go\n\nSly: Fine.\n  \n  Bob: I agree with everything.',
+    )
   })
 })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from '../../../src/retrieval/parse/parse.js'
 import { makePdf, type PdfOptions, type PdfPage, pdfColumn } from '../../fixtures/documents/make-documents.js'
@@ -242,5 +243,17 @@ describe('a PDF whose fonts do not say which letters they draw', () => {
   ])('is not one of %s', async (_, line) => {
     const { warnings } = await parse([{ lines: pdfColumn([line, line, line], { x: 50, y: 700 }) }])
     expect(warnings).toBeUndefined()
+  })
+})
+
+describe('the handbook of the demo', () => {
+  it('has two columns of text and tables over both of them, each read as what it is', async () => {
+    const { text } = await parseDocument({ data: readFileSync('demo/public/documents/harbour-library-handbook.pdf') })
+    expect(text).toContain('A visitor can borrow a study laptop for four hours on one day, against a library card.')
+    expect(text).toContain('A lost library card is replaced at the front desk for 4 euros.')
+    expect(text).toContain('Tuesday to Thursday | 9:00 - 18:00 | 9:30 - 17:30 | 10:00 - 16:00\nFriday | ')
+    expect(text).toContain('Study laptops | 4 hours | none | 2.00 euros an hour')
+    expect(text.indexOf('2 Library cards')).toBeLessThan(text.indexOf('3 Opening hours'))
+    expect(text.indexOf('6 Sea charts')).toBeLessThan(text.indexOf('7 Late and lost items'))
   })
 })
