@@ -42,7 +42,7 @@ describe('a team of one’s own', () => {
     expect((await resumed.usage).durationMs).toBeGreaterThanOrEqual(paused.usage.durationMs)
   })
 
-  it('what had made calls when the state was taken is not made again', async () => {
+  it('what was at work when the state was taken is not done again', async () => {
     const done: string[] = []
     const slow = tool({
       name: 'slow',
