@@ -63,7 +63,7 @@ const keepPackageWorkers = {
 }
 
 /** Entries `alcove/tools/<name>`: beside `index.js`, so that the addresses of workers hold in them. */
-const BUILTIN_TOOLS = 'search calculator clock javascript python notes files image web-search'.split(' ')
+const BUILTIN_TOOLS = 'search calculator clock javascript python notes files image web-search memory'.split(' ')
 const builtinTools = {
   ...Object.fromEntries(BUILTIN_TOOLS.map((name) => [`tool-${name}`, `src/tools/builtin/${name}.ts`])),
   'tool-fetch-page': 'src/tool-fetch-page.ts',

@@ -23,6 +23,7 @@ const BENCHES = [
   { name: 'page-cost', limitMinutes: 3, needsBuild: true },
   { name: 'transport', limitMinutes: 2, isolated: true },
   { name: 'cache', limitMinutes: 2, isolated: true },
+  { name: 'sessions', limitMinutes: 3, isolated: true },
   { name: 'tools', limitMinutes: 1, needsBuild: true, isolated: true },
   { name: 'mcp', limitMinutes: 2 },
   { name: 'runs', limitMinutes: 2, needsBuild: true, isolated: true },

@@ -21,6 +21,8 @@ const SHIPPED = [
   'htmlparser2',
   'papaparse',
   'numfmt',
+  'quickjs-wasi',
+  'decimal.js',
 ]
 /** Dependencies that never reach a browser bundle. */
 const NOT_SHIPPED = new Set(['@types/node', 'onnxruntime-node', 'sharp', 'argparse', '@napi-rs/canvas'])

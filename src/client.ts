@@ -1,4 +1,6 @@
 // What a client offers besides agents, as types: the public face of what `compose.ts` wires together.
+
+import type { SessionsApi } from './agents/session/sessions.js'
 import type { LadderReport } from './engines/choice/ladder.js'
 import type { Availability, ModelListing } from './engines/choice/model-registry.js'
 import type { Corpus, CorpusOptions } from './protocol/corpus.js'
@@ -78,6 +80,7 @@ export interface Core {
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
   readonly storage: StorageApi
+  sessions(): Promise<SessionsApi>
   load(options?: ClientLoadOptions): Promise<LadderReport>
   availability(): Promise<Availability>
   health(): Promise<Health>

@@ -1,3 +1,4 @@
+import type { Sessions } from './agents/session/sessions.js'
 import type { StorageApi } from './client.js'
 import type { Documents } from './compose-documents.js'
 import type { Models } from './compose-models.js'
@@ -31,13 +32,15 @@ export interface StorageParts {
   readonly sources: ModelSources
   readonly models: Models
   readonly documents: Documents
+  readonly sessions: () => Promise<Sessions>
 }
 
 /** Caches that WebLLM keeps its files in by itself. */
 const ENGINE_CACHES = ['webllm/model', 'webllm/config', 'webllm/wasm']
 const PINS = 'pinned-models'
 
-export function composeStorage({ settings, sources, models, documents }: StorageParts): Storage {
+export function composeStorage(parts: StorageParts): Storage {
+  const { settings, sources, models, documents } = parts
   const { cacheName } = sources
   let opened: Promise<Store> | undefined
   const store = () => {
@@ -87,7 +90,7 @@ export function composeStorage({ settings, sources, models, documents }: Storage
     })
 
   return {
-    api: storageApi({ settings, sources, models, documents }, async () => (await store()).clear()),
+    api: storageApi(parts, async () => (await store()).clear()),
     async reserve(id, bytes) {
       await managerFor(id).reserve(bytes)
     },
@@ -138,13 +141,17 @@ async function evictWeights(kept: readonly KeptWeights[], wanted: number, cacheN
   return freed
 }
 
-function storageApi({ sources, models, documents }: StorageParts, clearPins: () => Promise<void>): StorageApi {
+function storageApi(
+  { sources, models, documents, sessions }: StorageParts,
+  clearPins: () => Promise<void>,
+): StorageApi {
   const { cacheName } = sources
   return {
     async usage() {
-      const [answers, retrieval, weights, engineBytes, estimate] = await Promise.all([
+      const [answers, retrieval, chats, weights, engineBytes, estimate] = await Promise.all([
         models.answerUsage(),
         documents.corpora.usage(),
+        sessions().then((opened) => opened.usage()),
         listWeights(cacheName),
         cachedBytes(ENGINE_CACHES),
         storageEstimate(),
@@ -153,7 +160,7 @@ function storageApi({ sources, models, documents }: StorageParts, clearPins: () 
         answers,
         embeddings: retrieval.embeddings.bytes,
         corpora: retrieval.corpora.bytes,
-        sessions: 0,
+        sessions: chats,
         models: sumOf(weights) + engineBytes,
       }
       const total = Object.values(kinds).reduce((sum, bytes) => sum + bytes, 0)
@@ -162,6 +169,7 @@ function storageApi({ sources, models, documents }: StorageParts, clearPins: () 
     async clear(kind) {
       if (kind === 'answers') await models.clearAnswers()
       else if (kind === 'corpora' || kind === 'embeddings') await documents.corpora.clear(kind)
+      else if (kind === 'sessions') await (await sessions()).clear()
       else if (kind === 'models') {
         if (documents.embedder?.loaded) await documents.dropEmbedder(documents.embedder.id)
         await models.registry.dispose()

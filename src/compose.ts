@@ -1,3 +1,4 @@
+import type { Sessions } from './agents/session/sessions.js'
 import type { ClientLoadOptions, Core, Health } from './client.js'
 import { composeDocuments, type Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
@@ -46,11 +47,18 @@ export async function compose(settings: Settings): Promise<Core> {
   })
   const documents: Documents = composeDocuments({ settings, sources, onWarning, remote, consent: models.consent })
 
+  let chats: Promise<Sessions> | undefined
+  const sessions = (): Promise<Sessions> => {
+    const name = `${settings.storageName}-sessions`
+    chats ??= import('./agents/session/sessions.js').then(({ openSessions }) => openSessions({ name, onWarning }))
+    return chats
+  }
+
   let opened: Promise<Storage> | undefined
   /** What only few pages use is fetched with its first use. */
   const storage = (): Promise<Storage> => {
     opened ??= import('./compose-storage.js').then(({ composeStorage }) =>
-      composeStorage({ settings, sources, models, documents }),
+      composeStorage({ settings, sources, models, documents, sessions }),
     )
     return opened
   }
@@ -100,6 +108,7 @@ export async function compose(settings: Settings): Promise<Core> {
       usage: async () => (await storage()).api.usage(),
       clear: async (kind) => (await storage()).api.clear(kind),
     },
+    sessions: async () => (await sessions()).api,
     load,
     availability: () => models.registry.availability('chat'),
     async health(): Promise<Health> {
@@ -115,6 +124,7 @@ export async function compose(settings: Settings): Promise<Core> {
     },
     async close() {
       void engine?.then((http) => http.close()).catch(() => {})
+      await (await chats?.catch(() => undefined))?.close()
       await models.close()
       await documents.host.close()
     },

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Agent, type AgentOptions, agentOf, createAgent, type Execute } from './agents/agent.js'
 import type { ModelResolver } from './agents/options.js'
+import type { SessionsApi } from './agents/session/sessions.js'
 import type { GroupChatCreator, GroupChatCreatorOptions } from './agents/team/group-chat-creator.js'
 import type { TeamKinds } from './agents/team/load-team.js'
 import type { ClientLoadOptions, Core, CorpusOpenOptions, Health, ModelsApi, StorageApi } from './client.js'
@@ -60,6 +61,8 @@ export interface Alcove extends Teams {
   embeddingModel(options?: LoadOptions): Promise<EmbeddingModel>
   readonly corpora: { list(): Promise<string[]>; delete(name: string): Promise<boolean> }
   readonly models: ModelsApi
+  /** Conversations that are kept on this device: give one to a run as `session`. */
+  readonly sessions: SessionsApi
   readonly storage: StorageApi
   /** Makes the models ready now rather than at the first run, and says what was chosen and refused. */
   load(options?: ClientLoadOptions): Promise<LadderReport>
@@ -86,6 +89,8 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
     core ??= import('./compose.js').then((module) => module.compose(settings))
     return core
   }
+
+  const sessions = async () => (await open()).sessions()
 
   async function close(): Promise<void> {
     closed = true
@@ -151,6 +156,15 @@ export function createAlcove(options: AlcoveOptions = {}): Alcove {
       delete: async (id) => (await open()).models.delete(id),
       pin: async (id) => (await open()).models.pin(id),
       unpin: async (id) => (await open()).models.unpin(id),
+    },
+    sessions: {
+      create: async (session) => (await sessions()).create(session),
+      list: async () => (await sessions()).list(),
+      open: async (id) => (await sessions()).open(id),
+      delete: async (id) => (await sessions()).delete(id),
+      search: async (query, search) => (await sessions()).search(query, search),
+      import: async (file, limits) => (await sessions()).import(file, limits),
+      subscribe: async (listener) => (await sessions()).subscribe(listener),
     },
     storage: {
       usage: async () => (await open()).storage.usage(),

@@ -16,6 +16,17 @@ export type {
 } from './agents/options.js'
 export type { AgentRun } from './agents/run.js'
 export type { RunState, TeamProgress } from './agents/run-state.js'
+export type { RunSession } from './agents/session/run-session.js'
+export type {
+  RerunOptions,
+  Session,
+  SessionBranch,
+  SessionMessage,
+  SessionRunOptions,
+  UnfinishedRun,
+} from './agents/session/session.js'
+export type { SessionChange } from './agents/session/session-changes.js'
+export type { SessionHit, SessionSearchOptions, SessionSummary, SessionsApi } from './agents/session/sessions.js'
 export type {
   ClientLoadOptions,
   CorpusOpenOptions,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -30,12 +30,31 @@ test('the build is there', () => {
   expect(existsSync(types), 'run `npm run build` first').toBe(true)
 })
 
-/** Declarations of the entries, within the folder of types. */
-const entries = Object.values(exports).flatMap((target) =>
-  typeof target === 'string' || target.types.includes('*') ? [] : [relative('dist/types', target.types)],
+/** Declarations of the entries `alcove/tools/<name>`, by name. */
+const toolEntries = Object.fromEntries(
+  readdirSync(join(root, 'dist'))
+    .flatMap((file) => /^tool-([a-z]+(?:-[a-z]+)?)\.js$/.exec(file)?.[1] ?? [])
+    .map((name) => {
+      const { types } = (exports[`./tools/${name}`] ?? exports['./tools/*']) as { types: string }
+      return [name, types.replace('./dist/types/', '').replace('*', name)]
+    }),
 )
+/** Declarations of all entries, within the folder of types. */
+const entries = new Set([
+  ...Object.values(exports).flatMap((target) =>
+    typeof target === 'string' || target.types.includes('*') ? [] : [relative('dist/types', target.types)],
+  ),
+  ...Object.values(toolEntries),
+])
 
-test.each(entries)('%s needs no package that a consumer does not get', (entry) => {
+test('each built-in tool is an entry, with its declarations', () => {
+  const names = 'calculator clock fetch-page files image javascript memory notes page-context python search web-search'
+  expect(Object.keys(toolEntries).sort()).toEqual(names.split(' '))
+  const missing = Object.values(toolEntries).filter((entry) => !existsSync(join(types, entry)))
+  expect(missing).toEqual([])
+})
+
+test.each([...entries])('%s needs no package that a consumer does not get', (entry) => {
   expect(packagesOf(entry).filter((name) => !(name in dependencies))).toEqual([])
 })
 

@@ -9,6 +9,8 @@ const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist')
 /** What a page pays before it asks for anything, in bytes of gzip. */
 const ENTRY_BUDGET = 15_000
 const SCRIPT_BUDGET = 20_000
+/** What a built-in tool costs before its first call, besides what the main entry has. */
+const TOOL_BUDGET = 2_500
 
 function readBuilt(file: string): string {
   const path = join(dist, file)
@@ -65,6 +67,17 @@ describe('what a page pays', () => {
     expect(gzipBytes(files), files.join(', ')).toBeLessThanOrEqual(16_000)
     expect(gzipBytes(added('mcp.js'))).toBeGreaterThan(3_000)
     expect(gzipBytes(added('webmcp.js'))).toBeLessThanOrEqual(8_000)
+  })
+
+  test('a built-in tool costs its own few kilobytes, and an agent without one nothing', () => {
+    const tools = readdirSync(dist).filter((name) => /^tool-[a-z]+(-[a-z]+)?\.js$/.test(name))
+    expect(tools.length).toBe(12)
+    const mine = new Set(closure('index.js'))
+    for (const tool of tools) {
+      const files = closure(tool).filter((file) => !mine.has(file))
+      expect(gzipBytes(files), `${tool}: ${files.join(', ')}`).toBeLessThanOrEqual(TOOL_BUDGET)
+      expect(mine.has(tool), tool).toBe(false)
+    }
   })
 
   test('the entries import nothing but their own files', () => {

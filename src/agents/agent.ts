@@ -8,8 +8,9 @@ import { tool as makeTool, type Tool, type ToolOptions } from '../tools/tool.js'
 import type { Outcome } from '../tools/try-tool.js'
 import { type Job, runLoop } from './loop.js'
 import type { AgentInput, AgentOptions, AnswerObject, AnswerSchema, RunLimits } from './options.js'
-import { type AgentRun, type RunRecord, startRun } from './run.js'
+import { type AgentRun, type RunControl, type RunRecord, startRun } from './run.js'
 import type { RunState } from './run-state.js'
+import type { RunSession, RunStart } from './session/run-session.js'
 import { createUsageMeter } from './usage.js'
 
 export type { AgentInput, AgentOptions, ModelResolver, RetrievalOptions, RunLimits, StepState } from './options.js'
@@ -17,6 +18,8 @@ export type { AgentRun } from './run.js'
 export type { RunState } from './run-state.js'
 
 export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
+  /** The conversation that the run belongs to: its history comes before the input, and it keeps what the run adds. @default none */
+  readonly session?: RunSession | undefined
   /** Ends the run when it aborts. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -115,8 +118,8 @@ export interface AgentEnvironment {
  */
 export function createAgent(options: AgentOptions, environment: AgentEnvironment = {}): Agent {
   const execute = executeLoop(options ?? {})
-  const { name = 'agent', instructions, description = instructions } = options
-  return agentOf({ name, description }, execute, environment)
+  const { name = 'agent', instructions, description = instructions, memory } = options
+  return agentOf({ name, description, memory }, execute, environment)
 }
 
 /** What a run of an agent does. */
@@ -145,12 +148,12 @@ const MAX_DEPTH = 16
 
 /** Makes an agent of what its runs do. */
 export function agentOf(
-  { name, description }: Pick<Agent, 'name' | 'description'>,
+  { name, description, memory }: Pick<Agent, 'name' | 'description'> & Pick<AgentOptions, 'memory'>,
   execute: Execute,
   { clock = systemClock, createId = randomId }: AgentEnvironment = {},
 ): Agent {
   function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
-    const { signal, cache, schema, repairs, limits, extra, reply, agentPath: outer = [] } = runOptions
+    const { signal, session, cache, schema, repairs, limits, extra, reply, agentPath: outer = [] } = runOptions
     let runner: Pick<ToolRunner, 'busyMs'> | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -171,16 +174,22 @@ export function agentOf(
     }
     const agentPath = [...outer, name]
     const canAskApproval = given.canAskApproval && runOptions.onPause !== 'pause'
-    const own = { record, meter, clock, createId, onRunner, agentPath }
-    const shared = { ...own, schema, repairs, cache, limits, extra, reply }
-    return startRun(
-      record,
-      async (control) => {
-        if (outer.length < MAX_DEPTH) return await execute({ ...given, canAskApproval, ...shared, control })
+    const own = { record, meter, clock, createId, onRunner, limits, reply, agentPath, canAskApproval }
+    const shared = { ...own, schema, repairs, cache }
+    const executeWith = (begin: RunStart, control: RunControl, more: readonly Tool[] = []) => {
+      const added = more.length === 0 ? extra : { ...extra, tools: [...(extra?.tools ?? []), ...more] }
+      return execute({ ...shared, ...begin, control, extra: added })
+    }
+    const begin = async (control: RunControl) => {
+      if (outer.length >= MAX_DEPTH) {
         throw new AlcoveError('limit-reached', `Agents are nested deeper than ${MAX_DEPTH}: ${outer.join(' > ')}`)
-      },
-      signal,
-    )
+      }
+      const { canAskApproval: _, ...start } = given
+      if (session === undefined && !memory) return await executeWith(start, control)
+      const { beginRun } = await import('./session/begin-run.js')
+      return await beginRun({ session, memory, given: start, record, control, execute: executeWith })
+    }
+    return startRun(record, begin, signal)
   }
 
   const agent: Agent = {
@@ -227,6 +236,7 @@ function readOptions({
   maxSteps = 20,
   maxParallelCalls = 5,
   toolChoice,
+  memory,
 }: AgentOptions): readonly Tool[] {
   const isModel =
     typeof model === 'function' || typeof (model as { stream?: unknown } | undefined)?.stream === 'function'
@@ -246,7 +256,7 @@ function readOptions({
   const made = tools.map((one) =>
     typeof (one as Partial<Tool>).checkInput === 'function' ? one : makeTool(one as never),
   )
-  const names = made.map(({ name }) => name)
+  const names = [...made.map(({ name }) => name), ...(memory ? ['remember', 'recall'] : [])]
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw new AlcoveError('invalid-argument', `createAgent: two tools are named '${twice}'`)
   if (typeof toolChoice === 'object' && !names.includes(toolChoice.name)) {

@@ -69,6 +69,11 @@ export interface AgentOptions {
   /** Documents to answer from. */
   readonly corpus?: Corpus | undefined
   readonly retrieval?: RetrievalOptions | undefined
+  /**
+   * A corpus of its own for what is to be known beyond one conversation: the agent gets the tools `remember` and `recall` over it. What it holds
+   * is listed, read and removed as in any corpus. @default none
+   */
+  readonly memory?: Corpus | undefined
   /** Model calls that may make tool calls; after them the model is asked once more, for its answer. @default 20 */
   readonly maxSteps?: number | undefined
   /** @default 5 */

@@ -70,6 +70,8 @@ export interface RunRecord {
   /** The state to go on from, while calls wait for a person. */
   state: (() => RunState) | undefined
   usage(): Usage
+  /** Called once, when the run has settled: with the messages that it added and how it ended. */
+  onSettled?: (messages: readonly Message[], finish: Finish) => void
 }
 
 /** A person's answer to a call. */
@@ -251,6 +253,7 @@ class Run extends IterableStream<StreamPart> implements AgentRun<unknown> {
     if (error && reason === 'error') this.#queue.put({ type: 'error', error })
     this.#queue.put({ type: 'finish', finish })
     this.#queue.close()
+    this.#record.onSettled?.(messages, finish)
     this.#controller.abort(failure ?? new AlcoveError('aborted', 'The run is over'))
     this.#finish.resolve(finish)
     settle(this.#text, text, failure)

@@ -1,7 +1,14 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
 import { AlcoveError, isAlcoveError } from '../protocol/error.js'
 import { systemClock } from '../runtime/clock.js'
-import { closedStoreError, createMemoryStore, type Store, type StoreChanges, uncloneableError } from './store.js'
+import {
+  closedStoreError,
+  createMemoryStore,
+  type EntriesPage,
+  type Store,
+  type StoreChanges,
+  uncloneableError,
+} from './store.js'
 
 /** Name of the one object store in each database. */
 const OBJECT_STORE = 'entries'
@@ -90,8 +97,20 @@ class IdbStore implements Store {
   }
 
   async keys(prefix = ''): Promise<string[]> {
-    const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(prefixRange(prefix))))
+    const keys = await this.#run('readonly', (store) =>
+      promisifyRequest(store.getAllKeys(prefix === '' ? undefined : prefixRange(prefix))),
+    )
     return (keys as string[]).filter((key) => key.startsWith(prefix))
+  }
+
+  async entries<T>(prefix: string, { after, limit }: EntriesPage = {}): Promise<[string, T][]> {
+    const range = prefixRange(prefix, after)
+    if (range === undefined) return []
+    const read = (store: IDBObjectStore) =>
+      Promise.all([promisifyRequest(store.getAllKeys(range, limit)), promisifyRequest(store.getAll(range, limit))])
+    const [keys, values] = await this.#run('readonly', read)
+    const rows = (keys as string[]).map((key, at): [string, T] => [key, values[at] as T])
+    return rows.filter(([key]) => key.startsWith(prefix))
   }
 
   async clear(): Promise<void> {
@@ -185,12 +204,14 @@ class IdbStore implements Store {
   }
 }
 
-/** Every key that begins with `prefix`, and few others. */
-function prefixRange(prefix: string): IDBKeyRange | undefined {
-  if (prefix === '') return undefined
+/** Every key that begins with `prefix` and comes after `after`, and few others; undefined when there can be none. */
+function prefixRange(prefix: string, after?: string): IDBKeyRange | undefined {
   const last = prefix.charCodeAt(prefix.length - 1)
-  if (last === 0xffff) return IDBKeyRange.lowerBound(prefix)
-  return IDBKeyRange.bound(prefix, prefix.slice(0, -1) + String.fromCharCode(last + 1), false, true)
+  const start = after !== undefined && after >= prefix ? after : prefix
+  const isOpen = start === after
+  if (prefix === '' || last === 0xffff) return IDBKeyRange.lowerBound(start, isOpen)
+  const end = prefix.slice(0, -1) + String.fromCharCode(last + 1)
+  return start < end ? IDBKeyRange.bound(start, end, isOpen, true) : undefined
 }
 
 /**

@@ -6,6 +6,14 @@ export interface StoreChanges {
   readonly delete?: readonly string[] | undefined
 }
 
+/** Which of many entries to read. */
+export interface EntriesPage {
+  /** Only keys after this one. */
+  readonly after?: string | undefined
+  /** At most so many, from 1. @default all */
+  readonly limit?: number | undefined
+}
+
 /**
  * Keys and structured-cloneable values. A value that was read is the reader's own: changing it changes nothing stored.
  * Every method rejects with `store-blocked` when the storage cannot be used, `quota-exceeded` when it is full, and
@@ -22,6 +30,8 @@ export interface Store {
   write(changes: StoreChanges): Promise<void>
   /** The keys that begin with `prefix`, in ascending order of UTF-16 code units. */
   keys(prefix?: string): Promise<string[]>
+  /** Keys that begin with `prefix`, with their values, in the order of `keys`. Many at one go are much faster than `getMany`. */
+  entries<T>(prefix: string, page?: EntriesPage): Promise<[key: string, value: T][]>
   clear(): Promise<void>
   close(): Promise<void>
 }
@@ -71,6 +81,14 @@ export function createMemoryStore(): Store {
     },
     async keys(prefix = '') {
       return [...open().keys()].filter((key) => key.startsWith(prefix)).sort()
+    },
+    async entries<T>(prefix: string, { after, limit = Number.POSITIVE_INFINITY }: EntriesPage = {}) {
+      const from = open()
+      const keys = [...from.keys()].filter((key) => key.startsWith(prefix) && (after === undefined || key > after))
+      return keys
+        .sort()
+        .slice(0, limit)
+        .map((key): [string, T] => [key, structuredClone(from.get(key)) as T])
     },
     async clear() {
       open().clear()

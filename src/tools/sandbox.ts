@@ -44,11 +44,12 @@ export async function runInSandbox(code: SandboxCode, input: unknown, context: T
   try {
     return await new Promise((resolve, reject) => {
       forget = onAbort(signal, () => reject(abortError(signal)))
-      sandbox.port.onmessage = ({ data }: MessageEvent<SandboxMessage>) => {
-        if (data.type === 'progress') context.report(data.progress)
-        else if (data.type === 'result') resolve(data.output)
-        else if (data.type === 'error') reject(new AlcoveError('tool-failed', data.message))
-        else reject(sandboxRefused('the worker was not allowed', 'worker-src blob:'))
+      sandbox.port.onmessage = ({ data }: MessageEvent<SandboxMessage | null>) => {
+        // The code can send anything.
+        if (data?.type === 'progress') context.report(data.progress)
+        else if (data?.type === 'result') resolve(data.output)
+        else if (data?.type === 'error') reject(new AlcoveError('tool-failed', String(data.message)))
+        else if (data?.type === 'blocked') reject(sandboxRefused('the worker was not allowed', 'worker-src blob:'))
       }
     })
   } finally {

@@ -274,6 +274,9 @@ test.describe('Python in the sandbox', () => {
       `import js\nx = js.XMLHttpRequest.new()\nx.open("GET", "${url}", False)\nx.send()`,
       'import js\njs.eval("1 + 1")',
       'import js\njs.indexedDB.open("leak")',
+      'import js\njs.postMessage({"type": "done"})',
+      'import js\njs.self.constructor.prototype.postMessage.call(js.self, 1)',
+      'import js\nfor n in range(400):\n  try:\n    await js.fetch(f"https://x.test/{n}")\n  except Exception as error:\n    last = error\nraise last',
     ])
     expect(outputs.slice(0, 2)).toEqual([expect.stringMatching(/^Error/), expect.stringMatching(/^Error/)])
     expect(outputs[2]).toEqual({ result: [false, false, false, 'null'] })

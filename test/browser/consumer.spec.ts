@@ -24,13 +24,16 @@ function makeApp(): void {
     join(app, 'main.js'),
     [
       "import { createAlcove } from 'alcove'",
+      "import { javascriptTool } from 'alcove/tools/javascript'",
       "const alcove = createAlcove({ model: 'extractive', maxDownloadBytes: 0 })",
       "const corpus = await alcove.corpus('app')",
       "const pdf = new File(['%PDF-1.4 broken'], 'broken.pdf')",
       "const added = await corpus.add([{ title: 'note', text: 'The well is forty metres deep.' }, pdf])",
       "const answer = await alcove.agent({ corpus }).generate('How deep is the well?')",
       "const missing = await alcove.agent({ model: 'webllm:No-Such-Model' }).generate('hi').catch((error) => error.code)",
-      'window.result = { text: answer.text, failed: added.failed.map(({ code }) => code), missing }',
+      'const context = { signal: new AbortController().signal, callId: "1", report() {} }',
+      "const computed = await javascriptTool().execute({ code: '6 * 7' }, context).catch(String)",
+      'window.result = { computed, text: answer.text, failed: added.failed.map(({ code }) => code), missing }',
     ].join('\n'),
   )
 }
@@ -42,6 +45,7 @@ async function openApp(page: Page, url: string): Promise<unknown> {
 }
 
 const EXPECTED = {
+  computed: { result: 42 },
   text: expect.stringContaining('forty metres deep'),
   failed: ['parse-failed'],
   missing: 'model-not-found',

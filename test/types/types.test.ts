@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const own = dirname(fileURLToPath(import.meta.url))
 const root = dirname(dirname(own))
-const SAMPLES = ['parts.ts', 'options.ts', 'tools.ts']
+const SAMPLES = ['parts.ts', 'options.ts', 'tools.ts', 'sessions.ts']
 
 /** A consumer's project, with the package as it is published and nothing else installed. */
 let app = ''

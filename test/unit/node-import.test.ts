@@ -41,7 +41,7 @@ describe('in Node', () => {
     expect(result).toEqual(['document'])
   })
 
-  for (const entry of ['index.js', 'agents.js', 'testing.js', 'testing-contracts.js']) {
+  for (const entry of ['index.js', 'agents.js', 'testing.js', 'testing-contracts.js', 'mcp.js', 'webmcp.js']) {
     test(`importing ${entry} touches nothing of a browser`, () => {
       const { status, result, errors } = runNode(`${TRAPS}
         const names = Object.keys(await import('${address(entry)}'))

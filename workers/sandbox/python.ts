@@ -39,6 +39,13 @@ type LoadPyodide = (options: object) => Promise<Pyodide>
 const INDEX_URL = 'https://pyodide.invalid/'
 const PAGE_BYTES = 65_536
 
+/** Most files that code may ask the page for. */
+const MAX_FILES = 300
+
+/** Taken away from the code below, which could flood the page with it. */
+const post = globalThis.postMessage.bind(globalThis)
+Object.defineProperty(globalThis, 'postMessage', { value: undefined })
+
 /** Gives a value as JSON, and pictures: open figures of matplotlib, and what shows itself as PNG to a notebook. */
 const PRELUDE = `
 import os
@@ -98,6 +105,7 @@ class Interpreter {
   #pyodide: Pyodide | undefined
   #finish: Proxy | undefined
   #printed = ''
+  #asked = 0
 
   async start({ files, packages, memoryBytes }: Start, load: LoadPyodide, createPyodideModule: unknown): Promise<void> {
     for (const [name, data] of Object.entries(files)) this.#files.set(name, data)
@@ -161,9 +169,10 @@ class Interpreter {
     const headers = { 'content-type': name.endsWith('.wasm') ? 'application/wasm' : 'application/octet-stream' }
     const own = this.#files.get(name)
     if (own !== undefined) return new Response(own, { headers })
+    if (++this.#asked > MAX_FILES) throw new TypeError('Too many files were asked for')
     const { data, error } = await new Promise<FileAnswer>((resolve) => {
       this.#waiting.set(name, resolve)
-      postMessage({ type: 'file', name })
+      post({ type: 'file', name })
     })
     if (data !== undefined) return new Response(data, { headers })
     this.#missing.add(name)
@@ -200,11 +209,11 @@ function startPython(load: LoadPyodide, createPyodideModule: unknown): void {
   addEventListener('unhandledrejection', (event) => event.preventDefault())
   addEventListener('message', ({ data }: MessageEvent<Start | RunCode | FileAnswer>) => {
     if (data.type === 'file') interpreter.answer(data)
-    else if (data.type === 'run') interpreter.run(data).then((outcome) => postMessage(outcome))
+    else if (data.type === 'run') interpreter.run(data).then((outcome) => post(outcome))
     else
       interpreter.start(data, load, createPyodideModule).then(
-        () => postMessage({ type: 'ready' }),
-        (error) => postMessage({ type: 'error', message: messageOf(error) }),
+        () => post({ type: 'ready' }),
+        (error) => post({ type: 'error', message: messageOf(error) }),
       )
   })
 }

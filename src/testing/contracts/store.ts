@@ -42,6 +42,27 @@ export function storeContract({ test, expect }: TestRunner, open: () => Promise<
   )
 
   test(
+    'gives the entries of a prefix in order, also in pages',
+    withStore(async (store) => {
+      await store.write({ set: Object.entries({ 'm/b': 2, 'm/a': 1, 'm/c': 3, m: 0, 'n/a': 9 }) })
+      expect(await store.entries('m/')).toEqual([
+        ['m/a', 1],
+        ['m/b', 2],
+        ['m/c', 3],
+      ])
+      expect(await store.entries('m/', { limit: 2 })).toEqual([
+        ['m/a', 1],
+        ['m/b', 2],
+      ])
+      expect(await store.entries('m/', { after: 'm/b', limit: 2 })).toEqual([['m/c', 3]])
+      expect(await store.entries('m/', { after: 'm/c' })).toEqual([])
+      expect(await store.entries('m/', { after: 'z' })).toEqual([])
+      expect(await store.entries('x/')).toEqual([])
+      expect((await store.entries('')).length).toBe(5)
+    }),
+  )
+
+  test(
     'keeps binary data binary',
     withStore(async (store) => {
       const vector = new Float32Array([1.5, -2])

@@ -20,7 +20,14 @@ export function calculatorTool(options: CalculatorToolOptions = {}): Tool {
       'mean, ln, log10, exp, sin, cos, tan, factorial, pi, e, and percents such as 15% of 80.',
     input: {
       type: 'object',
-      properties: { expression: { type: 'string', minLength: 1, description: 'For example: (12.5 + 3) * 4' } },
+      properties: {
+        // Where decoding is held to the schema, a small model cannot leave the language.
+        expression: {
+          type: 'string',
+          pattern: '^[0-9A-Za-z(π-][0-9A-Za-z .,+*/^()%×÷·−–π-]*$',
+          description: 'For example: (12.5 + 3) * 4',
+        },
+      },
       required: ['expression'],
       additionalProperties: false,
     },

@@ -11,6 +11,9 @@ const GRACE_MS = 500
 const MAX_IMAGES = 8
 const MAX_IMAGE_BYTES = 16_000_000
 
+/** Most files that a session's code may ask for. */
+const MAX_FILES = 2000
+
 const FAILURE_CODES: readonly string[] = ['timeout', 'out-of-memory', 'tool-failed'] satisfies CodeFailureCode[]
 
 /** What a worker for code is started with. */
@@ -47,6 +50,7 @@ export class CodeSession {
   readonly #options: CodeSessionOptions
   readonly #turns = createLimiter(1)
   #sandbox: Promise<Sandbox> | undefined
+  #filesAsked = 0
 
   constructor(options: CodeSessionOptions) {
     this.#options = options
@@ -144,6 +148,7 @@ export class CodeSession {
 
   #answerFile({ port }: Sandbox, request: { readonly name?: unknown }, signal: AbortSignal): void {
     const name = String(request.name)
+    if (++this.#filesAsked > MAX_FILES) return
     const { readFile = async () => Promise.reject(new AlcoveError('not-found', `There is no file '${name}'`)) } =
       this.#options
     readFile(name, signal).then(

@@ -1,7 +1,7 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { throwIfAborted, timeoutSignal } from '../../runtime/abort.js'
 import { type Tool, tool } from '../tool.js'
-import { type ReadHtml, sliceText } from './page-context.js'
+import { type ReadHtml, sliceText } from './slice-text.js'
 
 /**
  * Addresses that may be fetched: `https://example.com` (the whole site), `https://example.com/docs/*` (what begins so),

@@ -1,6 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type Tool, tool } from '../tool.js'
-import { sliceText } from './page-context.js'
+import { sliceText } from './slice-text.js'
 
 /** What a user opened: a file, or a handle that can be written too. */
 export type OpenedFile = File | FileSystemFileHandle

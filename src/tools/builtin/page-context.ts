@@ -1,5 +1,6 @@
 import { AlcoveError } from '../../protocol/error.js'
 import { type Tool, tool } from '../tool.js'
+import { type ReadHtml, sliceText } from './slice-text.js'
 
 export interface PageContextToolOptions {
   /** @default 'page_context' */
@@ -11,9 +12,6 @@ export interface PageContextToolOptions {
   /** Whether a person must agree to each call. @default false */
   readonly needsApproval?: boolean | undefined
 }
-
-/** Reads the main text of HTML. */
-export type ReadHtml = (html: string) => Promise<{ readonly title?: string; readonly text: string }>
 
 /** Largest source that is read for its main text. */
 const MAX_HTML = 4_000_000
@@ -59,10 +57,4 @@ export function createPageContextTool(options: PageContextToolOptions, readHtml:
     const { text } = await readHtml(html)
     return sliceText(text, from, maxCharacters)
   }
-}
-
-/** A piece of a long text, and where it goes on. */
-export function sliceText(text: string, from: number, maxCharacters: number): Readonly<Record<string, unknown>> {
-  const end = Math.min(text.length, from + maxCharacters)
-  return { text: text.slice(from, end), ...(end < text.length ? { continuesFrom: end, characters: text.length } : {}) }
 }

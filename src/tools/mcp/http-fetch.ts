@@ -120,8 +120,9 @@ function signInError(server: string, challenge: McpChallenge, wasTried: boolean)
   const what = wasTried
     ? 'What authorize gave was not accepted.'
     : 'Give headers (such as Authorization), or an authorize function that gets them.'
+  const origin = status === 403 ? ' Or it does not let this page’s origin in: that is set on the server.' : ''
   return new AlcoveError('permission-denied', `MCP server '${server}' asks for a sign-in (status ${status})`, {
-    hint: what + where,
+    hint: what + where + origin,
     details: { server, ...challenge },
   })
 }

@@ -26,6 +26,8 @@ export interface PeerOptions {
   readonly transport: Transport
   readonly clock: Clock
   readonly timeoutMs: number
+  /** Whether ending a request's own connection is all that cancels it. @default false */
+  readonly isCancelledByClosing?: boolean | undefined
   onNotification(method: string, params: Fields): void
   /** Answers a request of the other side; throws `RpcRefusal` to refuse it. */
   onRequest(method: string, params: Fields, signal: AbortSignal, id: RequestId): Promise<unknown>
@@ -95,7 +97,8 @@ export class Peer {
         if (!this.#pending.has(id)) return
         finish()
         reject(error)
-        if (method !== 'initialize') void this.notify('notifications/cancelled', { requestId: id, reason: error.code })
+        const isTold = method !== 'initialize' && !this.#options.isCancelledByClosing
+        if (isTold) void this.notify('notifications/cancelled', { requestId: id, reason: error.code })
         attempt.abort(error)
       }
       const cancelTimer = clock.setTimer(timeoutMs, () => leave(lateError(name, method, timeoutMs)))

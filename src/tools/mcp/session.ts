@@ -53,6 +53,7 @@ export class McpSession {
     this.#options = options
     this.#peer = new Peer({
       ...options,
+      isCancelledByClosing: options.era === 'stateless',
       onRequest: (method, params, signal) => this.#answer(method, params, signal),
     })
     this.#info = { name: options.name, version: '', protocolVersion: '', capabilities: {}, instructions: '' }

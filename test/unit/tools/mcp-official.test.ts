@@ -202,6 +202,10 @@ test('the official server of 2026-07-28 works without handshake and session, and
   expect(JSON.parse(calls[0]?.body ?? '').params._meta).toMatchObject({
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
   })
+  // Closing the request is all that cancels it there.
+  const late = call(mcp, 'add', { a: 1, b: 1 }, { signal: AbortSignal.timeout(0) })
+  await late?.catch(() => {})
+  expect(server.requests.filter(({ body }) => body.includes('notifications/cancelled'))).toEqual([])
   await until(() => server.requests.some(({ headers }) => headers['mcp-method'] === 'subscriptions/listen'))
   await new Promise((resolve) => setTimeout(resolve, 50))
   server.notify.toolsChanged()
