@@ -101,7 +101,7 @@ export function applyPart(turn: Turn, part: StreamPart): Turn {
     case 'usage':
       return part.usage.modelId === undefined ? turn : { ...turn, modelId: part.usage.modelId }
     case 'error':
-      return { ...turn, error: part.error }
+      return part.agentPath ? turn : { ...turn, error: part.error }
     case 'finish': {
       const { reason, error } = part.finish
       const state = reason === 'aborted' ? 'stopped' : reason === 'error' ? 'failed' : 'done'

@@ -134,6 +134,27 @@ test.describe('agents together, in the browser', () => {
     expect(result).toEqual({ helped: 'Turn it off and on.', written: '## Hulls\n\nThey float.' })
   })
 
+  test('a code agent runs what it writes in the sandbox, and mends it', async ({ blank }) => {
+    const result = await blank.evaluate(async () => {
+      const { createAlcove } = await import('/dist/index.js')
+      const { javascriptTool } = await import('/dist/tool-javascript.js')
+      const { scriptedModel } = await import('/dist/testing.js')
+      const alcove = createAlcove({ storage: { name: 'teams-code' } })
+      const tool = javascriptTool()
+      const call = (code: string) => ({ toolCalls: [{ name: tool.name, input: { code } }] })
+      const model = scriptedModel([call('nothing.here'), call('6 * 7'), 'It is 42.'])
+      const parts = []
+      for await (const part of alcove.codeAgent({ tool, model }).stream('What is 6 times 7?')) parts.push(part)
+      await alcove.close()
+      return parts.filter((part) => part.type === 'tool-result' || part.type === 'finish')
+    })
+    const [first, second, last] = result
+    expect(first).toMatchObject({ type: 'tool-result', isError: true })
+    expect(second).toMatchObject({ type: 'tool-result', isError: false })
+    expect(JSON.stringify(second)).toContain('42')
+    expect(last).toMatchObject({ type: 'finish', finish: { reason: 'stop', steps: 3 } })
+  })
+
   test('document QA with quotes, where no model can run', async ({ blank }) => {
     const result = await blank.evaluate(async (fact) => {
       const { createAlcove } = await import('/dist/index.js')

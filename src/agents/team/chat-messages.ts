@@ -40,7 +40,8 @@ export function memberInput(name: string, messages: readonly Message[], system: 
       if (text !== '') given.push({ role: 'assistant', content: text })
       continue
     }
-    if (text !== '') lines.push(`${message.name ?? message.role}: ${text}`)
+    // Further lines are set in: none can look like another speaker's.
+    if (text !== '') lines.push(`${message.name ?? message.role}: ${text.replaceAll('\n', '\n  ')}`)
     if (typeof message.content !== 'string') media.push(...message.content.filter(isMedia))
   }
   if (lines.length === 0 && media.length === 0) lines.push(turn)

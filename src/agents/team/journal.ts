@@ -10,7 +10,7 @@ export type Entry =
   | { readonly status: 'done'; readonly result: MemberResult }
   | { readonly status: 'paused'; readonly state: RunState }
   | { readonly status: 'failed'; readonly error: ErrorInfo }
-  /** It was running, and had made calls: they are not made again. */
+  /** It was running: what it may have done is not done again. */
   | { readonly status: 'interrupted' }
   | { readonly status: 'asked' }
   | { readonly status: 'said'; readonly text: string }
@@ -25,7 +25,7 @@ export class Journal {
   readonly before: RunState | undefined
   readonly #entries = new Map<string, Entry>()
   readonly #counts = new Map<string, number>()
-  readonly #live = new Map<string, { readonly run: AgentRun<unknown>; hasCalls: boolean }>()
+  readonly #live = new Map<string, AgentRun<unknown>>()
   /** Stored entries that were not asked for yet. */
   readonly #unread = new Set<string>()
 
@@ -67,12 +67,7 @@ export class Journal {
 
   /** A run that is under way; its state is asked for when the team's is. */
   follow(key: string, run: AgentRun<unknown>): void {
-    this.#live.set(key, { run, hasCalls: false })
-  }
-
-  markCall(key: string): void {
-    const live = this.#live.get(key)
-    if (live) live.hasCalls = true
+    this.#live.set(key, run)
   }
 
   *usages(): Generator<readonly [string, Usage]> {
@@ -83,11 +78,8 @@ export class Journal {
 
   write(): (readonly [string, Entry])[] {
     const entries = new Map(this.#entries)
-    for (const [key, { run, hasCalls }] of this.#live) {
-      const { state } = run
-      if (state) entries.set(key, { status: 'paused', state })
-      else if (hasCalls) entries.set(key, { status: 'interrupted' })
-      else entries.delete(key)
+    for (const [key, { state }] of this.#live) {
+      entries.set(key, state ? { status: 'paused', state } : { status: 'interrupted' })
     }
     return [...entries]
   }

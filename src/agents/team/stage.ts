@@ -9,7 +9,7 @@ import { lastUserText, readInput } from '../read-input.js'
 import type { AgentRun } from '../run.js'
 import { writeState } from '../run-state.js'
 import { followRun, type MemberResult, type Outer } from './follow.js'
-import { Journal, openSteps } from './journal.js'
+import { type Entry, Journal, openSteps } from './journal.js'
 import type { Language } from './prompts.js'
 import { sumUsage } from './sum-usage.js'
 
@@ -107,9 +107,19 @@ interface Started {
   readonly agent: Agent
   readonly isAnswer: boolean
   readonly done: MemberResult | undefined
+  /** What it failed with before the run was stored. */
+  readonly failure?: AlcoveError | undefined
   readonly run: AgentRun<unknown> | undefined
   /** What it had said before it paused. */
   readonly before: string
+}
+
+function failureOf(entry: Entry | undefined, name: string): AlcoveError | undefined {
+  if (entry?.status === 'failed') return new AlcoveError(entry.error.code, entry.error.message, entry.error)
+  if (entry?.status !== 'interrupted') return undefined
+  return new AlcoveError('aborted', `'${name}' was interrupted`, {
+    hint: 'Ask again: what it may have done is not done twice.',
+  })
 }
 
 class RunStage implements Stage {
@@ -238,34 +248,39 @@ class RunStage implements Stage {
   }
 
   #start(agent: Agent, input: AgentInput, { key, isAnswer = false, schema, extra }: MemberOptions): Started {
-    const { agentPath, canAskApproval, cache, record } = this.job
+    const { agentPath, canAskApproval, cache, record, repairs } = this.job
     throwIfAborted(this.signal)
     const place = key ?? this.#journal.keyOf(agent.name)
     const entry = this.#journal.get(place)
     const started = { key: place, agent, isAnswer, before: '' }
     if (entry?.status === 'done') return { ...started, done: entry.result, run: undefined }
-    if (entry?.status === 'interrupted') {
-      throw new AlcoveError('aborted', `'${agent.name}' was interrupted after it had made calls`, {
-        hint: 'Ask again: what it was doing is not done twice.',
-      })
-    }
-    if (entry?.status === 'failed') throw new AlcoveError(entry.error.code, entry.error.message, entry.error)
+    const failure = failureOf(entry, agent.name)
+    if (failure) return { ...started, failure, done: undefined, run: undefined }
     const state = entry?.status === 'paused' ? entry.state : undefined
     const reply = state?.team && this.#reply
     if (reply !== undefined) this.#reply = undefined
     const onPause = canAskApproval ? 'wait' : 'pause'
-    const options = { signal: this.signal, onPause, agentPath, cache, schema, extra, reply } as const
+    const options = {
+      signal: this.signal,
+      onPause,
+      agentPath,
+      cache,
+      schema,
+      extra,
+      reply,
+      repairs: isAnswer ? repairs : undefined,
+    } as const
     const run = (state ? agent.resume(state, options) : agent.stream(input, options)) as AgentRun<unknown>
     this.#journal.follow(place, run)
     if (state) record.steps -= openSteps(state)
     return { ...started, done: undefined, run, before: state?.text ?? '' }
   }
 
-  async #follow({ key, agent, isAnswer, done, run, before }: Started): Promise<MemberResult> {
+  async #follow({ key, agent, isAnswer, done, failure, run, before }: Started): Promise<MemberResult> {
     const { record } = this.job
     const { name } = agent
     if (run === undefined) {
-      if (done === undefined) throw new AlcoveError('internal', `'${name}' has no result`)
+      if (done === undefined) throw failure ?? new AlcoveError('internal', `'${name}' has no result`)
       if (isAnswer && done.text !== '') this.#endParagraph(false)
       if (isAnswer) record.text += done.text
       if (isAnswer) record.citations.push(...done.citations)
@@ -278,7 +293,7 @@ class RunStage implements Stage {
       if (isAnswer && isAnswerText(part)) this.#endParagraph(true)
       this.#outer.emit(part)
     }
-    const onPart = (part: StreamPart) => this.#note(key, part, isAnswer)
+    const onPart = (part: StreamPart) => this.#note(part, isAnswer)
     let result: MemberResult
     try {
       result = await followRun(run, { ...this.#outer, emit }, { name, isAnswer, textStart, onPart })
@@ -309,13 +324,12 @@ class RunStage implements Stage {
     return result
   }
 
-  #note(key: string, part: StreamPart, isAnswer: boolean): void {
+  #note(part: StreamPart, isAnswer: boolean): void {
     const { record, meter, limits, control } = this.job
     if (part.type === 'step-start') record.steps++
     if (part.type === 'text-delta' || part.type === 'reasoning-delta' || part.type === 'tool-input-delta')
       meter.markToken()
     if (part.type === 'tool-call') {
-      this.#journal.markCall(key)
       if (++this.#calls > (limits?.toolCalls ?? Number.POSITIVE_INFINITY)) control.stopAtLimit()
     }
     if (!isAnswer) return
