@@ -23,7 +23,7 @@ import type { TextEmbedder } from './embed.js'
 import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
 import { embeddedTextsOf, ingestDocuments, joinVectors, type Parse } from './ingest.js'
 import type { SegmentData } from './keyword/segment.js'
-import { loadVectors, loadWords } from './load-index.js'
+import { loadCodes, loadVectors, loadWords, refineVectors } from './load-index.js'
 import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch } from './search/check-search.js'
@@ -72,12 +72,14 @@ export class OpenCorpus {
   #shown: string | undefined
   #nextOrder = 0
   #isTidy = false
+  #isRefining = false
   /** Whether a document went in without vectors of the current model since the last look for such. */
   #hasNewPending = false
   /** The end of the line of changes to the index. */
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
   readonly #keeper: IndexKeeper
+  #codeKeeper: IndexKeeper | undefined
   readonly #commitDocument: CommitDocument
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
@@ -96,13 +98,13 @@ export class OpenCorpus {
     this.#meta = meta
     this.#index = new CorpusIndex((entries) => options.store.readContents(entries, () => false))
     this.#keeper = createIndexKeeper({
-      store: options.store,
-      index: this.#index,
-      locks: options.locks,
-      lockName: `alcove-corpus-index/${encodeURIComponent(options.name)}`,
-      signal: this.#stop.signal,
-      onWarning: options.onWarning,
+      ...this.#keeping('index'),
+      stored: options.store.words,
+      documents: () =>
+        this.#index.entries.map(({ id, segment, title, chunks }) => ({ id, row: { segment, title, chunks } })),
+      extract: (ids) => this.#index.extractWords(ids),
     })
+    this.#codeKeeper = this.#createCodeKeeper()
     this.#commitDocument = createCommits({
       store: options.store,
       inLine: (work) =>
@@ -151,6 +153,7 @@ export class OpenCorpus {
     this.#embedder = embedder
     if (before?.key !== embedder?.key) {
       await this.#change(async () => {
+        this.#codeKeeper = this.#createCodeKeeper()
         this.#index.clearVectors()
         if (this.#shown !== undefined) await this.#loadVectors()
       })
@@ -193,7 +196,7 @@ export class OpenCorpus {
       })
     } finally {
       if (this.#hasNewPending) this.#startBackfill()
-      this.#keeper.save()
+      this.#saveIndexes()
       this.#tidyUp()
     }
   }
@@ -300,7 +303,7 @@ export class OpenCorpus {
     })
     await this.#refresh()
     this.#startBackfill()
-    this.#keeper.save()
+    this.#saveIndexes()
     return result
   }
 
@@ -309,7 +312,9 @@ export class OpenCorpus {
     for (const { entry, content } of stored) {
       this.#keeper.note(entry)
       const { vectors } = this.#searchable(entry, content)
-      if (vectors !== undefined) this.#index.putVectors([{ entry, vectors }])
+      if (vectors === undefined) continue
+      this.#index.putVectors([{ entry, vectors }])
+      this.#codeKeeper?.note(entry)
     }
   }
 
@@ -336,7 +341,10 @@ export class OpenCorpus {
       this.#hasNewPending ||= !this.#isCurrent(entry)
     }
     await this.#noteOwnChange()
-    for (const { entry } of stored) this.#keeper.note(entry)
+    for (const { entry } of stored) {
+      this.#keeper.note(entry)
+      if (this.#isCurrent(entry)) this.#codeKeeper?.note(entry)
+    }
   }
 
   /** Whether a document has vectors of the current model. */
@@ -392,7 +400,7 @@ export class OpenCorpus {
       if (now?.segment !== entry.segment || now.title !== entry.title) this.#index.remove(entry.id)
       else this.#index.putEntry(entry.id, now)
     }
-    if (this.#index.size === 0) await loadWords(entries, this.#store, this.#index, this.#keeper)
+    if (this.#index.size === 0) await loadWords(entries, this.#store.words, this.#index, this.#keeper)
     const missing = entries.filter(({ id }) => this.#index.entryOf(id) === undefined)
     const yielder = createYielder()
     for await (const { entry, content } of this.#store.readContents(missing, () => false)) {
@@ -402,17 +410,47 @@ export class OpenCorpus {
     }
     await this.#loadVectors(entries)
     this.#nextOrder = Math.max(this.#nextOrder, (entries.at(-1)?.order ?? -1) + 1)
-    this.#keeper.save()
+    this.#saveIndexes()
   }
 
   /** Reads vectors of the current model that the index does not have yet. */
   async #loadVectors(entries?: readonly DocumentEntry[]): Promise<void> {
     const key = this.#embedder?.key
-    if (key === undefined) return
-    const missing = (entries ?? (await this.#store.readEntries())).filter(
-      ({ id, vectors }) => vectors?.embedder === key && !this.#index.hasVectors(id),
-    )
+    const keeper = this.#codeKeeper
+    if (key === undefined || keeper === undefined) return
+    const current = (entries ?? (await this.#store.readEntries())).filter(({ vectors }) => vectors?.embedder === key)
+    if (this.#index.dimensions === 0) await loadCodes(current, this.#store.codes(key), this.#index, keeper)
+    const missing = current.filter(({ id }) => !this.#index.hasVectors(id))
     await loadVectors(missing, this.#store, this.#index)
+    for (const entry of missing) keeper.note(entry)
+    if (missing.length > 0) keeper.save()
+  }
+
+  #keeping(what: 'index' | 'codes') {
+    const { name, locks, onWarning } = this.#options
+    const lockName = `alcove-corpus-${what}/${encodeURIComponent(name)}`
+    return { locks, lockName, signal: this.#stop.signal, onWarning }
+  }
+
+  #createCodeKeeper(): IndexKeeper | undefined {
+    const key = this.#embedder?.key
+    if (key === undefined) return undefined
+    const isKept = ({ id, vectors }: DocumentEntry) => vectors?.embedder === key && this.#index.hasVectors(id)
+    return createIndexKeeper({
+      ...this.#keeping('codes'),
+      stored: this.#store.codes(key),
+      documents: () => {
+        if (this.#embedder?.key !== key) return undefined
+        const rowOf = ({ chunks, vectors }: DocumentEntry) => ({ segment: vectors?.segment ?? '', chunks })
+        return this.#index.entries.filter(isKept).map((entry) => ({ id: entry.id, row: rowOf(entry) }))
+      },
+      extract: (ids) => this.#index.extractCodes(ids),
+    })
+  }
+
+  #saveIndexes(): void {
+    this.#keeper.save()
+    this.#codeKeeper?.save()
   }
 
   /** Shows a changed entry: only a new title changes the words, and then text and vectors are read, not made. */
@@ -429,20 +467,35 @@ export class OpenCorpus {
   }
 
   /**
-   * Sweeps what no entry names, and reads texts ahead, once, when the first answer was given: neither shows, so nobody need wait. A text
-   * that cannot be read then is read when it is wanted.
+   * Reads vectors that are known by their codes, reads texts ahead, and sweeps what no entry names, once, when the first answer was given:
+   * none of these shows, so nobody need wait. A text that cannot be read then is read when it is wanted.
    */
   #tidyUp(): void {
+    const yielder = createYielder()
+    const refining = this.#refine(() => yielder.pause())
     if (this.#isTidy) return
     this.#isTidy = true
-    const yielder = createYielder()
     const work = async (): Promise<void> => {
+      await refining
       await this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
       if (!this.isClosed) await this.#store.sweep()
     }
     work().catch((error: unknown) => {
       if (!this.isClosed) this.#options.onWarning(toAlcoveError(error, 'store-blocked', 'leftovers were not swept'))
     })
+  }
+
+  /** Vectors that cannot be read leave their codes. */
+  async #refine(pause: () => Promise<void>): Promise<void> {
+    if (this.#isRefining || !this.#index.hasCoded) return
+    this.#isRefining = true
+    try {
+      await refineVectors(this.#store, this.#index, this.#stop.signal, pause)
+    } catch {
+      // The next search tries again.
+    } finally {
+      this.#isRefining = false
+    }
   }
 
   #startBackfill(): void {
@@ -461,6 +514,7 @@ export class OpenCorpus {
         // One that cannot be embedded must not keep the others from it.
         .catch((error: unknown) => void failures.push(error))
     await Promise.all(missing.map(({ id }) => embed(id)))
+    this.#codeKeeper?.save()
     throwIfAborted(signal)
     if (failures.length > 0) throw failures[0]
   }
@@ -476,6 +530,7 @@ export class OpenCorpus {
       const named = await this.#store.putVectors(entry, vectors, embedder.key)
       if (named === undefined) return
       this.#index.putVectors([{ entry: named, vectors }])
+      this.#codeKeeper?.note(named)
       await this.#noteOwnChange()
     })
   }

@@ -127,6 +127,78 @@ describe('opening', () => {
     expect(await found('title16 ')).toEqual([])
   })
 
+  test('searches vectors by their stored codes, and reads the vectors when it has answered', async () => {
+    const inner = await fill()
+    await until(async () => (await inner.keys('segment/')).some((key) => key.endsWith('/codes')))
+    const fresh = await openHost({ embedder: fakeEmbedder() }).host.open('c', options)
+    await fresh.add(documents(0, 40))
+    const { store, read } = watch(inner)
+    let release = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const gated: Store = {
+      ...store,
+      async getMany<T>(keys: readonly string[]) {
+        if (keys.some((key) => key.endsWith('/vectors'))) await gate
+        return await store.getMany<T>(keys)
+      },
+    }
+    const corpus = await openHost({ store: gated, embedder: fakeEmbedder() }).host.open('c')
+    const search = async (one: Corpus) =>
+      (await one.search('title9 speaks', { mode: 'vector', topK: 40 })).map(({ score }) => score)
+    const vectorsRead = () => read.flat().filter((key) => key.endsWith('/vectors')).length
+    const [first = 0] = await search(corpus)
+    expect(vectorsRead()).toBe(0)
+    const [exact = 0] = await search(fresh)
+    expect(Math.abs(first - exact)).toBeLessThan(0.01)
+    release()
+    await until(async () => vectorsRead() === 40)
+    await until(async () => Math.abs(((await search(corpus))[0] ?? 0) - exact) < 1e-6)
+    expect((await search(corpus)).map((score) => score.toFixed(5))).toEqual(
+      (await search(fresh)).map((score) => score.toFixed(5)),
+    )
+  })
+
+  test('codes that are broken, gone, or of other vectors are made anew from the vectors', async () => {
+    for (const damage of ['codes', 'coded', 'missing', 'manifest', 'model'] as const) {
+      const store = await fill()
+      const coded = async () => (await store.keys('segment/')).filter((key) => key.endsWith('/codes'))
+      await until(async () => (await coded()).length > 0)
+      const [key = ''] = await coded()
+      const before = await coded()
+      if (damage === 'codes') await store.write({ set: [[key, { dimensions: 128, codes: new Int8Array(3) }]] })
+      if (damage === 'coded') await store.write({ set: [[key.replace('/codes', '/coded'), [{ segment: 5 }]]] })
+      if (damage === 'missing') await store.write({ delete: [key] })
+      if (damage === 'manifest') await store.write({ set: [['codes/c', 'nonsense']] })
+      if (damage === 'model') {
+        const manifest = await store.get<object>('codes/c')
+        await store.write({ set: [['codes/c', { ...manifest, stamp: 'another model' }]] })
+      }
+      const { host, warnings } = openHost({ store, embedder: fakeEmbedder() })
+      const corpus = await host.open('c')
+      const [hit] = await corpus.search('speaks of subject12 here', { mode: 'vector', topK: 1 })
+      expect(hit?.source.id, damage).toBe('doc12')
+      expect(await corpus.stats()).toMatchObject({ pendingVectors: 0 })
+      expect(warnings).toEqual([])
+      await until(async () => (await coded()).some((one) => !before.includes(one)))
+    }
+  })
+
+  test('a document that changes while it is known by its codes keeps what it was changed to', async () => {
+    const store = await fill()
+    await until(async () => (await store.keys('segment/')).some((key) => key.endsWith('/codes')))
+    const corpus = await openHost({ store, embedder: fakeEmbedder() }).host.open('c')
+    const find = async (query: string) => (await corpus.search(query, { mode: 'vector', topK: 1 }))[0]?.source.id
+    await find('anything')
+    await corpus.add({ id: 'doc13', title: 'Title13', text: 'Now it tells of herons.' })
+    await corpus.remove('doc12')
+    for (let round = 0; round < 5; round++) {
+      expect(await find('it tells of herons')).toBe('doc13')
+      expect(await find('speaks of subject12 here')).not.toBe('doc12')
+    }
+  })
+
   test('a broken or missing segment of the index is made anew', async () => {
     for (const damage of ['words', 'indexed', 'missing', 'manifest'] as const) {
       const store = await fill()
