@@ -45,6 +45,7 @@ export type {
   DocumentChanges,
   DocumentInput,
   DocumentSummary,
+  DocumentWarning,
   Hit,
   Metadata,
   MetadataValue,

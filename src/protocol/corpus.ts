@@ -69,6 +69,8 @@ export interface StoredDocument {
   readonly metadata: Metadata
   /** Number of pages, where it has pages. */
   readonly pages?: number
+  /** Where each page stands in the text, page 1 first; absent for documents that an older Alcove stored. */
+  readonly pageSpans?: readonly Span[]
 }
 
 /** What is known of a stored document, apart from its text. What is not given stays as it is. */
@@ -114,8 +116,17 @@ export interface AddProgress {
   /** Seconds until the whole add is over, estimated from that; with `embedding`. */
   readonly secondsLeft?: number
   readonly pages?: number
+  /** What of this document could not be read; with `ready`. */
+  readonly warnings?: readonly DocumentWarning[]
   /** Why this document failed. The others go on. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string }
+}
+
+/** A part of a document that could not be read. The rest of it is in the corpus. */
+export interface DocumentWarning {
+  /** `unreadable-fonts`: fonts that do not say which letters they draw; `pages-without-text`: blank pages, or scans. */
+  readonly code: string
+  readonly message: string
 }
 
 export interface AddResult {
@@ -131,6 +142,8 @@ export interface AddResult {
     readonly message: string
     readonly hint: string
   }[]
+  /** What of the documents could not be read; absent where there is nothing to say. */
+  readonly warnings?: readonly (DocumentWarning & { readonly id: string; readonly title: string })[]
 }
 
 /** An add in progress: read it for progress, or await it for the result. It starts at once either way. */

@@ -28,12 +28,13 @@ import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch } from './search/check-search.js'
 import { searchCorpus } from './search-corpus.js'
-import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
+import { type FileCodes, readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
 import {
   bytesOf,
   type CorpusMeta,
   type DocumentContent,
   type DocumentEntry,
+  presentDocument,
   summarizeEntry,
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
@@ -238,16 +239,7 @@ export class OpenCorpus {
     const entry = this.#index.entryOf(id)
     const content = await this.#index.contentOf(id)
     if (entry === undefined || content === undefined) return undefined
-    const { text } = content
-    const { title, url, metadata, pages } = entry
-    return {
-      id,
-      title,
-      ...(url !== undefined && { url }),
-      text,
-      metadata: { ...metadata },
-      ...(pages !== undefined && { pages }),
-    }
+    return presentDocument(entry, content)
   }
 
   async list(): Promise<DocumentSummary[]> {
@@ -286,9 +278,19 @@ export class OpenCorpus {
     const ids = entries.filter(({ chunks }) => chunks > 0).map(({ id }) => id)
     // Nothing is waited for in between: the words are those of these entries.
     const index = { documents: ids, words: this.#index.extractWords(ids) }
+    const codes = this.#extractFileCodes(entries)
     const { chunkTokens, overlapTokens } = this.#meta
     const read = (batch: readonly DocumentEntry[]) => this.#store.readContents(batch, () => true)
-    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, read, index)
+    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, read, { index, codes })
+  }
+
+  #extractFileCodes(entries: readonly DocumentEntry[]): FileCodes | undefined {
+    const key = this.#embedder?.key
+    const isCoded = (entry: DocumentEntry) =>
+      entry.chunks > 0 && this.#isCurrent(entry) && this.#index.hasVectors(entry.id)
+    const documents = entries.filter(isCoded).map(({ id }) => id)
+    if (key === undefined || documents.length === 0) return undefined
+    return { embedder: key, documents, data: this.#index.extractCodes(documents) }
   }
 
   async import(file: Blob): Promise<AddResult> {
