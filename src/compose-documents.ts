@@ -171,11 +171,14 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     get refused() {
       return [...refusals.values()]
     },
-    async open(name, { vectors = 'wait', ...corpusOptions } = {}) {
-      const corpus = await corpora.open(name, { ...corpusOptions, usesVectors: vectors !== 'none' })
+    async open(name, { vectors = 'wait', url: given, ...corpusOptions } = {}) {
+      const url = given === undefined ? undefined : absoluteUrl(given)
+      const corpus = await corpora.open(name, { ...corpusOptions, url, usesVectors: vectors !== 'none' })
       if (vectors === 'none') return corpus
       void warmUp()
-      return settleVectors(corpus, settleEmbedder, vectors)
+      const settled = settleVectors(corpus, settleEmbedder, vectors)
+      // What is refused anyway waits for no model.
+      return url === undefined ? settled : { ...settled, add: corpus.add, import: corpus.import }
     },
     async useEmbedder(id, load = {}) {
       ;(await options.consent()).grant(id)
@@ -188,6 +191,11 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     },
     inspect: (id, signal) => corpora.inspectEmbedder(createModelSpec(id, sources), { signal }),
   }
+}
+
+function absoluteUrl(url: string): string {
+  if (URL.canParse(url, location.href)) return new URL(url, location.href).href
+  throw new AlcoveError('invalid-argument', `url: expected the address of a corpus file, got '${url}'`)
 }
 
 /** The corpus, whose adds and searches that could use vectors see to the embedding model first, and wait until it is settled or do not. */

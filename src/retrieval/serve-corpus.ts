@@ -41,24 +41,27 @@ export interface RetrievalSettings {
   readonly isLoadAllowed?: boolean | undefined
 }
 
+/** Which corpus a call is about: that of the name, or the file at an address, which a worker that was started anew opens again. */
+export type CorpusRef = string | { readonly name: string; readonly url: string; readonly usesVectors: boolean }
+
 /** What one call does, and what its one part is. */
 export interface CorpusCalls {
   open: (name: string, options: CorpusOpening) => Promise<void>
-  update: (name: string, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
+  update: (name: CorpusRef, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
   /** @param reranker what `options.rerank` stands for, once the page has settled that it may be used */
   search: (
-    name: string,
+    name: CorpusRef,
     query: string | readonly string[],
     options: Omit<SearchOptions, 'signal'>,
     reranker?: ModelSpec,
   ) => ReturnType<Corpus['search']>
-  get: (name: string, id: string) => ReturnType<Corpus['get']>
-  list: (name: string) => ReturnType<Corpus['list']>
-  remove: (name: string, id: string) => ReturnType<Corpus['remove']>
-  stats: (name: string) => ReturnType<Corpus['stats']>
-  clear: (name: string) => ReturnType<Corpus['clear']>
-  export: (name: string) => ReturnType<Corpus['export']>
-  import: (name: string, file: Blob) => ReturnType<Corpus['import']>
+  get: (name: CorpusRef, id: string) => ReturnType<Corpus['get']>
+  list: (name: CorpusRef) => ReturnType<Corpus['list']>
+  remove: (name: CorpusRef, id: string) => ReturnType<Corpus['remove']>
+  stats: (name: CorpusRef) => ReturnType<Corpus['stats']>
+  clear: (name: CorpusRef) => ReturnType<Corpus['clear']>
+  export: (name: CorpusRef) => ReturnType<Corpus['export']>
+  import: (name: CorpusRef, file: Blob) => ReturnType<Corpus['import']>
   corpora: () => Promise<string[]>
   delete: (name: string) => Promise<boolean>
   usage: () => Promise<RetrievalUsage>
@@ -96,7 +99,7 @@ export interface RetrievalApi {
     port: MessagePort,
   ): Promise<void>
   add(
-    name: string,
+    name: CorpusRef,
     input: DocumentInput | readonly DocumentInput[],
     port: MessagePort,
     settings: AddSettings,
@@ -190,7 +193,7 @@ class ServedRetrieval implements RetrievalApi {
   }
 
   add(
-    name: string,
+    name: CorpusRef,
     input: DocumentInput | readonly DocumentInput[],
     port: MessagePort,
     { runId, isPaused, isGentle, vectors }: AddSettings,
@@ -228,7 +231,7 @@ class ServedRetrieval implements RetrievalApi {
   }
 
   #calls(signal: AbortSignal): CorpusCalls {
-    const corpus = (name: string) => this.#corpus(name)
+    const corpus = (name: CorpusRef) => this.#corpus(name)
     return {
       open: async (name, options) => {
         await (await this.#ready()).host.open(name, options)
@@ -264,8 +267,9 @@ class ServedRetrieval implements RetrievalApi {
     else for (const name of await host.list()) await host.delete(name)
   }
 
-  async #corpus(name: string): Promise<PacedCorpus> {
-    return await (await this.#ready()).host.open(name)
+  async #corpus(ref: CorpusRef): Promise<PacedCorpus> {
+    const { host } = await this.#ready()
+    return typeof ref === 'string' ? await host.open(ref) : await host.open(ref.name, ref)
   }
 
   #ready(): Promise<Served> {
