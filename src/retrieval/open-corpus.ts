@@ -14,21 +14,22 @@ import type {
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { Reranker } from '../protocol/model.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
-import { createLimiter } from '../runtime/limiter.js'
 import { type CommitDocument, type CommittedDocument, createCommits } from './commit-documents.js'
 import { CorpusIndex } from './corpus-index.js'
 import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
+import { exportCorpus } from './export-corpus.js'
 import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
 import { embeddedTextsOf, ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import { createCodeKeeper, createWordKeeper, type KeepOptions } from './keep-indexes.js'
 import type { SegmentData } from './keyword/segment.js'
 import { loadCodes, loadVectors, loadWords, refineVectors } from './load-index.js'
 import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch } from './search/check-search.js'
 import { searchCorpus } from './search-corpus.js'
-import { type FileCodes, readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
+import { readCorpusFile } from './storage/corpus-file.js'
 import {
   bytesOf,
   type CorpusMeta,
@@ -39,8 +40,8 @@ import {
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
 import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
-import { createIndexKeeper, type IndexKeeper } from './storage/index-keeper.js'
-import { createVectorBackfill, type VectorBackfill } from './vector-backfill.js'
+import type { IndexKeeper } from './storage/index-keeper.js'
+import { createVectorBackfill, embedEach, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {
   readonly name: string
@@ -50,9 +51,6 @@ export interface OpenCorpusOptions {
   readonly locks: Locks
   readonly onWarning: (error: AlcoveError) => void
 }
-
-/** Documents that are embedded together in the background, so that tiny ones fill batches. */
-const embeddedAtOnce = 32
 
 /**
  * One corpus in one thread: its store, and its index in memory. The index is read at the first use, and read again where another tab has
@@ -79,6 +77,7 @@ export class OpenCorpus {
   /** The end of the line of changes to the index. */
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
+  readonly #kept: KeepOptions
   readonly #keeper: IndexKeeper
   #codeKeeper: IndexKeeper | undefined
   readonly #commitDocument: CommitDocument
@@ -98,13 +97,9 @@ export class OpenCorpus {
     this.#offered = options.embedder
     this.#meta = meta
     this.#index = new CorpusIndex((entries) => options.store.readContents(entries, () => false))
-    this.#keeper = createIndexKeeper({
-      ...this.#keeping('index'),
-      stored: options.store.words,
-      documents: () =>
-        this.#index.entries.map(({ id, segment, title, chunks }) => ({ id, row: { segment, title, chunks } })),
-      extract: (ids) => this.#index.extractWords(ids),
-    })
+    const { name, store, locks, onWarning } = options
+    this.#kept = { name, store, locks, onWarning, index: this.#index, signal: this.#stop.signal }
+    this.#keeper = createWordKeeper(this.#kept)
     this.#codeKeeper = this.#createCodeKeeper()
     this.#commitDocument = createCommits({
       store: options.store,
@@ -274,23 +269,9 @@ export class OpenCorpus {
 
   async export(): Promise<Blob> {
     await this.#refresh()
-    const entries = this.#index.entries
-    const ids = entries.filter(({ chunks }) => chunks > 0).map(({ id }) => id)
-    // Nothing is waited for in between: the words are those of these entries.
-    const index = { documents: ids, words: this.#index.extractWords(ids) }
-    const codes = this.#extractFileCodes(entries)
     const { chunkTokens, overlapTokens } = this.#meta
-    const read = (batch: readonly DocumentEntry[]) => this.#store.readContents(batch, () => true)
-    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, read, { index, codes })
-  }
-
-  #extractFileCodes(entries: readonly DocumentEntry[]): FileCodes | undefined {
-    const key = this.#embedder?.key
-    const isCoded = (entry: DocumentEntry) =>
-      entry.chunks > 0 && this.#isCurrent(entry) && this.#index.hasVectors(entry.id)
-    const documents = entries.filter(isCoded).map(({ id }) => id)
-    if (key === undefined || documents.length === 0) return undefined
-    return { embedder: key, documents, data: this.#index.extractCodes(documents) }
+    const facts = { name: this.name, chunkTokens, overlapTokens }
+    return await exportCorpus({ facts, index: this.#index, store: this.#store, embedder: this.#embedder?.key })
   }
 
   async import(file: Blob): Promise<AddResult> {
@@ -428,26 +409,9 @@ export class OpenCorpus {
     if (missing.length > 0) keeper.save()
   }
 
-  #keeping(what: 'index' | 'codes') {
-    const { name, locks, onWarning } = this.#options
-    const lockName = `alcove-corpus-${what}/${encodeURIComponent(name)}`
-    return { locks, lockName, signal: this.#stop.signal, onWarning }
-  }
-
   #createCodeKeeper(): IndexKeeper | undefined {
     const key = this.#embedder?.key
-    if (key === undefined) return undefined
-    const isKept = ({ id, vectors }: DocumentEntry) => vectors?.embedder === key && this.#index.hasVectors(id)
-    return createIndexKeeper({
-      ...this.#keeping('codes'),
-      stored: this.#store.codes(key),
-      documents: () => {
-        if (this.#embedder?.key !== key) return undefined
-        const rowOf = ({ chunks, vectors }: DocumentEntry) => ({ segment: vectors?.segment ?? '', chunks })
-        return this.#index.entries.filter(isKept).map((entry) => ({ id: entry.id, row: rowOf(entry) }))
-      },
-      extract: (ids) => this.#index.extractCodes(ids),
-    })
+    return key === undefined ? undefined : createCodeKeeper(this.#kept, key, () => this.#embedder?.key === key)
   }
 
   #saveIndexes(): void {
@@ -508,17 +472,11 @@ export class OpenCorpus {
   async #embedMissing(embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
     const entries = await this.#store.readEntries()
     const missing = entries.filter(({ vectors }) => vectors?.embedder !== embedder.key)
-    const limiter = createLimiter(embeddedAtOnce)
-    const failures: unknown[] = []
-    const embed = (id: string): Promise<void> =>
-      limiter
-        .run(() => this.#embedDocument(id, embedder, signal), { signal })
-        // One that cannot be embedded must not keep the others from it.
-        .catch((error: unknown) => void failures.push(error))
-    await Promise.all(missing.map(({ id }) => embed(id)))
-    this.#codeKeeper?.save()
-    throwIfAborted(signal)
-    if (failures.length > 0) throw failures[0]
+    try {
+      await embedEach(missing, ({ id }) => this.#embedDocument(id, embedder, signal), signal)
+    } finally {
+      this.#codeKeeper?.save()
+    }
   }
 
   async #embedDocument(id: string, embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
