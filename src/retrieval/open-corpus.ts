@@ -36,6 +36,7 @@ import {
   type DocumentContent,
   type DocumentEntry,
   presentDocument,
+  revisionOf,
   summarizeEntry,
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
@@ -494,8 +495,4 @@ export class OpenCorpus {
       await this.#noteOwnChange()
     })
   }
-}
-
-function revisionOf({ incarnation, revision }: CorpusMeta): string {
-  return `${incarnation}/${revision}`
 }

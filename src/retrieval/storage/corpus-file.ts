@@ -1,7 +1,7 @@
 import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
 import { chunkTextsOf } from '../corpus-index.js'
 import { fieldCount, isSegmentData, type SegmentData } from '../keyword/segment.js'
-import { tokenizerKey } from '../keyword/tokenize.js'
+import { isSameTokenizer, tokenizerKey } from '../keyword/tokenize.js'
 import {
   type ByteRange,
   type CodesRow,
@@ -191,7 +191,7 @@ function readVectors({ entry, vectorBytes }: FileRow, buffer: ArrayBuffer): Floa
 
 /** The words of a file; undefined for those of another version, or by another dictionary, which can be made anew. */
 export function readWords({ index: row, documents }: FileHeader, buffer: ArrayBuffer): FileIndex | undefined {
-  if (row === undefined || row.version !== indexVersion || row.tokenizer !== tokenizerKey()) return undefined
+  if (row === undefined || row.version !== indexVersion) return undefined
   const chunks = countChunks(row.documents, chunksById(documents))
   const afterTerms = row.termsBytes
   const afterLengths = afterTerms + chunks * fieldCount * 4
@@ -202,6 +202,7 @@ export function readWords({ index: row, documents }: FileHeader, buffer: ArrayBu
     lengths: new Uint32Array(fromLittleEndian(buffer.slice(afterTerms, afterLengths))),
     sequence: row.tokenBytes === 2 ? new Uint16Array(numbers) : new Uint32Array(numbers),
   }
+  if (!isSameTokenizer(row.tokenizer, words.terms)) return undefined
   if (!isSegmentData(words, chunks)) throw damaged('its index does not fit its documents')
   return { documents: row.documents, words }
 }

@@ -151,3 +151,8 @@ export function summarizeEntry(entry: DocumentEntry): DocumentSummary {
 export function bytesOf({ bytes, chunks, vectors }: DocumentEntry): number {
   return bytes + chunks * 16 + (vectors === undefined ? 0 : chunks * vectors.dimensions * 4)
 }
+
+/** Names a state of a corpus: another one after each change. */
+export function revisionOf({ incarnation, revision }: CorpusMeta): string {
+  return `${incarnation}/${revision}`
+}
