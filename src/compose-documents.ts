@@ -178,7 +178,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       void warmUp()
       const settled = settleVectors(corpus, settleEmbedder, vectors)
       // What is refused anyway waits for no model.
-      return url === undefined ? settled : { ...settled, add: corpus.add, import: corpus.import }
+      return url === undefined ? settled : { ...settled, add: corpus.add, sync: corpus.sync, import: corpus.import }
     },
     async useEmbedder(id, load = {}) {
       ;(await options.consent()).grant(id)
@@ -229,6 +229,10 @@ function settleVectors(
         },
         { signal: options.signal },
       )
+    },
+    async sync(folder, options = {}) {
+      await settled(options.vectors ?? preferred, options.signal)
+      return corpus.sync(folder, { vectors: preferred, ...options })
     },
     async search(query, search = {}) {
       if (search.mode !== 'keyword') await settled(preferred, search.signal)

@@ -46,6 +46,8 @@ export type {
   DocumentInput,
   DocumentSummary,
   DocumentWarning,
+  FolderFile,
+  FolderInput,
   Hit,
   Metadata,
   MetadataValue,
@@ -55,6 +57,7 @@ export type {
   Source,
   Span,
   StoredDocument,
+  SyncResult,
   TextDocument,
 } from './protocol/corpus.js'
 export type { AlcoveErrorCode, AlcoveErrorOptions } from './protocol/error.js'

@@ -146,6 +146,24 @@ export interface AddResult {
   readonly warnings?: readonly (DocumentWarning & { readonly id: string; readonly title: string })[]
 }
 
+/**
+ * A folder with documents: a handle of the File System Access API, or the files of an `<input type="file" webkitdirectory>` (a `FileList` or
+ * array of them, which say by `webkitRelativePath` where they stand).
+ */
+export type FolderInput = FileSystemDirectoryHandle | ArrayLike<File | FolderFile>
+
+/** A file of a folder, and where it stands: `folder/below/name.md`. */
+export interface FolderFile {
+  readonly path: string
+  readonly file: Blob
+}
+
+/** What `corpus.sync` did. */
+export interface SyncResult extends AddResult {
+  /** Number of documents that were removed, as their files are gone. */
+  readonly removed: number
+}
+
 /** An add in progress: read it for progress, or await it for the result. It starts at once either way. */
 export interface AddRun extends AsyncIterable<AddProgress>, PromiseLike<AddResult> {
   readonly isPaused: boolean
@@ -238,6 +256,12 @@ export interface Corpus {
   readonly name: string
   /** Adds documents; an unchanged one costs nothing, a changed one replaces the old. */
   add(input: DocumentInput | readonly DocumentInput[], options?: AddOptions): AddRun
+  /**
+   * Makes the corpus have what a folder has: adds new files, replaces those whose content has changed, told by hash, and removes documents whose
+   * files are gone. The id of each is its path, which begins with the folder's name; documents with other ids are let be, and so is a
+   * document whose file is there and cannot be read any more. Call it again to follow a folder.
+   */
+  sync(folder: FolderInput, options?: Pick<AddOptions, 'signal' | 'vectors'>): Promise<SyncResult>
   /**
    * Renames or moves a stored document, or gives it other metadata; true when it was there. Its text is neither read, cut nor embedded
    * again, and adding the file that it came from once more does not undo it. A document with another text is updated with `add`.

@@ -245,12 +245,18 @@ class ThreadCorpusHost implements CorpusHost {
       this.#checkOpen()
       return corpus.isClosed ? await this.#openOnce(name) : corpus
     }
+    const add: PacedCorpus['add'] = (input, options = {}): AddRun =>
+      createAddRun(async (report, signal, pace) => {
+        return await (await use()).add(input, report, { signal, pace, vectors: options.vectors })
+      }, options)
     return {
       name,
-      add: (input, options = {}): AddRun =>
-        createAddRun(async (report, signal, pace) => {
-          return await (await use()).add(input, report, { signal, pace, vectors: options.vectors })
-        }, options),
+      add,
+      async sync(folder, options = {}) {
+        const { syncFolder } = await import('./sync-folder.js')
+        const open = await use()
+        return await syncFolder({ add, list: () => open.list(), remove: (id) => open.remove(id) }, folder, options)
+      },
       update: async (id, changes) => (await use()).update(id, changes),
       search: async (query, options = {}) => {
         const search = async () => (await use()).search(query, options, await this.#rerankerFor(options))

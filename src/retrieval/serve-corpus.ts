@@ -12,6 +12,7 @@ import type {
   Corpus,
   DocumentChanges,
   DocumentInput,
+  FolderInput,
   SearchOptions,
 } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
@@ -55,6 +56,7 @@ export interface CorpusCalls {
     options: Omit<SearchOptions, 'signal'>,
     reranker?: ModelSpec,
   ) => ReturnType<Corpus['search']>
+  sync: (name: CorpusRef, folder: FolderInput, vectors: AddOptions['vectors']) => ReturnType<Corpus['sync']>
   get: (name: CorpusRef, id: string) => ReturnType<Corpus['get']>
   list: (name: CorpusRef) => ReturnType<Corpus['list']>
   remove: (name: CorpusRef, id: string) => ReturnType<Corpus['remove']>
@@ -241,6 +243,7 @@ class ServedRetrieval implements RetrievalApi {
         if (reranker !== undefined) this.#useReranker(reranker)
         return (await corpus(name)).search(query, { ...options, ...(reranker && { rerank: reranker.id }), signal })
       },
+      sync: async (name, folder, vectors) => (await corpus(name)).sync(folder, { vectors, signal }),
       get: async (name, id) => (await corpus(name)).get(id),
       list: async (name) => (await corpus(name)).list(),
       remove: async (name, id) => (await corpus(name)).remove(id),

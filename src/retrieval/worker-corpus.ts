@@ -1,6 +1,6 @@
 import { proxy, type Remote, transfer } from 'comlink'
 import type { ModelInspection, ModelSpec } from '../engines/engine.js'
-import type { AddOptions, AddProgress, AddResult, Corpus } from '../protocol/corpus.js'
+import type { AddOptions, AddProgress, AddResult, Corpus, FolderInput } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel, LoadOptions } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
@@ -125,6 +125,7 @@ class RetrievalClient implements WorkerCorpora {
         const given = reranker ? ([ref, query, search, reranker] as const) : ([ref, query, search] as const)
         return this.#call('search', [...given], { signal })
       },
+      sync: (folder, { signal, vectors } = {}) => this.#call('sync', [ref, withPaths(folder), vectors], { signal }),
       get: (id) => this.#call('get', [ref, id]),
       list: () => this.#call('list', [ref]),
       remove: (id) => this.#call('remove', [ref, id]),
@@ -212,6 +213,12 @@ class RetrievalClient implements WorkerCorpora {
     return configuring
   }
 }
+
+/** A file that crosses to a worker loses its path. */
+const withPaths = (folder: FolderInput): FolderInput =>
+  'length' in folder
+    ? Array.from(folder, (one) => ('file' in one ? one : { path: one.webkitRelativePath, file: one }))
+    : folder
 
 function chooseEmbedder(embedder: ModelSpec | EmbeddingModel | undefined): EmbedderChoice | undefined {
   if (embedder === undefined) return undefined

@@ -20,6 +20,7 @@ export function presentRemote(
   return {
     name,
     add: () => createAddRun(() => refuse('add')),
+    sync: () => refuse('sync'),
     update: () => refuse('update'),
     async search(query, options = {}) {
       const search = async () => corpus.search(query, options, await openReranker(options))

@@ -38,6 +38,7 @@ export async function openRangeFile(url: string, fetch: Fetch): Promise<RangeFil
     size: opened.size ?? (bytes.byteLength < firstBytes ? bytes.byteLength : undefined),
     isPartial: true,
     async read(range) {
+      if (range.end === range.start) return new ArrayBuffer(0)
       if (range.end <= bytes.byteLength) return cut(bytes, 0, range)
       const part = await request(url, fetch, range)
       const now = { validator: validatorOf(part), size: sizeOf(part) }

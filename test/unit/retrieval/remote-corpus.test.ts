@@ -52,7 +52,7 @@ function serveFile(bytes: Uint8Array, { hasRanges = true, hasValidators = true }
       server.sent += length
       return new Response(server.bytes.slice(), { headers })
     }
-    if (Number(from) >= length) return new Response('', { status: 416 })
+    if (Number(from) >= length || Number(from) > Number(to)) return new Response('', { status: 416 })
     const part = server.bytes.slice(Number(from), Number(to) + 1)
     server.sent += part.length
     if (hasValidators) headers['content-range'] = `bytes ${from}-${Number(from) + part.length - 1}/${length}`
@@ -91,6 +91,16 @@ describe('a corpus file on a server', () => {
     expect(server.sent).toBeLessThan(bytes.length * 0.75)
     expect(server.requests[0]).toBe('bytes=0-262143')
     expect(Buffer.compare(new Uint8Array(await (await corpus.export()).arrayBuffer()), bytes)).toBe(0)
+  })
+
+  test('without vectors, and longer than what is read first, is searched by keyword', async () => {
+    const bytes = await makeFile(120, { embedder: undefined })
+    const { server, fetch } = serveFile(bytes)
+    const corpus = await openHost({ fetch, embedder: fakeEmbedder() }).host.open('docs', { url })
+    for (const n of [3, 77, 119]) {
+      expect((await corpus.search(`subject${n} `, { topK: 1 }))[0]?.source.id).toBe(`doc${n}`)
+    }
+    expect(server.requests.length).toBeGreaterThan(3)
   })
 
   test('cannot be changed', async () => {

@@ -351,6 +351,31 @@ describe('a crash', () => {
     expect(crashes).toBeGreaterThan(20)
   }, 60_000)
 
+  test('in a group of documents that are written together loses none that was told to be ready', async () => {
+    for (let at = 2; at < 24; at++) {
+      const inner = createMemoryStore()
+      let writes = 0
+      const { store } = watch(inner, () => {
+        if (writes++ >= at) throw new AlcoveError('store-blocked', 'the worker is gone')
+      })
+      const { host } = openHost({ store, embedder: fakeEmbedder() })
+      const corpus = await host.open('c', options)
+      const told: string[] = []
+      const run = corpus.add(documents(0, 30))
+      for await (const { type, id = '' } of run) {
+        if (type !== 'ready') continue
+        // At this moment, not at the end.
+        expect(await inner.get(`document/c/${id}`), id).toBeDefined()
+        told.push(id)
+      }
+      const { added, ids } = await run
+      expect(added).toBe(told.length)
+      await host.close()
+      const list = await (await openHost({ store: inner }).host.open('c')).list()
+      expect(list.map(({ id }) => id)).toEqual(expect.arrayContaining([...told, ...ids]))
+    }
+  })
+
   test('storage that is full when the index is stored costs the index only', async () => {
     const inner = createMemoryStore()
     const { store } = watch(inner, ({ set = [] }) => {
