@@ -189,6 +189,12 @@ export class CorpusIndex {
     return [...this.#coded].map(({ entry }) => entry)
   }
 
+  /** The documents of these chunks whose vectors are known by their codes alone. */
+  codedAmong(rows: readonly { readonly id: number }[]): DocumentEntry[] {
+    const documents = new Set(rows.map(({ id }) => this.#documentOf.get(id)))
+    return [...documents].flatMap((one) => (one !== undefined && this.#coded.has(one) ? [one.entry] : []))
+  }
+
   /** Takes the vectors of documents that are known by their codes; what was changed meanwhile is let be. */
   refineVectors(rows: readonly { readonly entry: DocumentEntry; readonly vectors: Float32Array }[]): void {
     for (const { entry, vectors } of rows) {

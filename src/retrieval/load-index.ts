@@ -67,12 +67,13 @@ export async function loadVectors(
 
 /** Reads the vectors of documents that the index has codes of, so that they are scored exactly. */
 export async function refineVectors(
+  entries: readonly DocumentEntry[],
   store: CorpusStore,
   index: CorpusIndex,
   signal: AbortSignal,
-  pause: () => Promise<void>,
+  pause: () => Promise<void> = async () => {},
 ): Promise<void> {
-  for await (const rows of readVectorBatches(index.codedEntries, store, refinedBatch)) {
+  for await (const rows of readVectorBatches(entries, store, refinedBatch)) {
     if (signal.aborted) return
     index.refineVectors(rows)
     await pause()

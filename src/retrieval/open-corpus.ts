@@ -223,6 +223,7 @@ export class OpenCorpus {
         embedder: this.#embedder,
         reranker,
         signal: options.signal,
+        refine: (entries) => refineVectors(entries, this.#store, this.#index, this.#stop.signal),
         onWarning,
       })
     } finally {
@@ -457,7 +458,7 @@ export class OpenCorpus {
     if (this.#isRefining || !this.#index.hasCoded) return
     this.#isRefining = true
     try {
-      await refineVectors(this.#store, this.#index, this.#stop.signal, pause)
+      await refineVectors(this.#index.codedEntries, this.#store, this.#index, this.#stop.signal, pause)
     } catch {
       // The next search tries again.
     } finally {
