@@ -81,7 +81,7 @@ async function main(): Promise<number> {
     overlapTokens: countOf('overlap-tokens', values['overlap-tokens']),
     onProgress: values.quiet ? () => {} : tellProgress,
   })
-  for (const { title, message, hint } of result.failed) tell(`left out: ${title}: ${message} ${hint}`)
+  for (const { title, message, hint } of result.failed) tell(`left out: ${title}: ${message}. ${hint}`)
   for (const { title, message } of result.warnings ?? []) tell(`note: ${title}: ${message}`)
   if (result.ids.length === 0) {
     tell(`alcove: there is no document to index in '${folder}'.`)
@@ -101,7 +101,7 @@ main().then(
     process.exitCode = code
   },
   (error: unknown) => {
-    const hint = isAlcoveError(error) ? ` ${error.hint}` : ''
+    const hint = isAlcoveError(error) ? `. ${error.hint}` : ''
     tell(`alcove: ${error instanceof Error ? error.message : String(error)}${hint}`)
     process.exitCode = 1
   },
