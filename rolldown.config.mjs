@@ -135,6 +135,16 @@ const sandboxWorkers = ['javascript', 'python'].map((name) => ({
   input: `workers/sandbox/${name}.ts`,
   output: { format: 'iife', file: `dist/workers/sandbox-${name}.js`, minify: true },
 }))
+/** The package's command, for Node. Embedding there takes the transformers.js of who installs it. */
+const command = {
+  ...common,
+  platform: 'node',
+  resolve: { conditionNames: ['import', 'module', 'node', 'default'] },
+  input: { alcove: 'cli/alcove.ts' },
+  external: ['@huggingface/transformers', '@napi-rs/canvas'],
+  plugins: [importGlobPlugin(), inlineFiles],
+  output: { ...output, minify: true, dir: 'dist/cli', chunkFileNames: '[name]-[hash].js' },
+}
 
 /** In a classic script there is no `import.meta`, and a relative `import()` has no base: both get the script's own address. */
 const scriptAddress = {
@@ -164,4 +174,4 @@ export const script = {
   },
 }
 
-export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines, sandbox, ...sandboxWorkers]
+export default [page, packageWorkers, ...leafWorkers, retrievalWorker, ...engines, sandbox, ...sandboxWorkers, command]

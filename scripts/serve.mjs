@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const MEDIA_TYPES = {
+  '.alcove': 'application/vnd.alcove.corpus',
   '.css': 'text/css; charset=utf-8',
   '.docx': 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
   '.html': 'text/html; charset=utf-8',
@@ -91,9 +92,9 @@ function throttle(bytesPerSecond) {
 /**
  * @param {import('node:http').IncomingMessage} request
  * @param {import('node:http').ServerResponse} response
- * @param {{ mounts: readonly (readonly [string, string])[], headers: Record<string, string>, bytesPerSecond: number | undefined }} options
+ * @param {{ mounts: readonly (readonly [string, string])[], headers: Record<string, string>, bytesPerSecond: number | undefined, ranges: boolean }} options
  */
-async function answer(request, response, { mounts, headers, bytesPerSecond }) {
+async function answer(request, response, { mounts, headers, bytesPerSecond, ranges }) {
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   if (request.method !== 'GET' && request.method !== 'HEAD') return void response.writeHead(405).end()
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname)
@@ -102,13 +103,13 @@ async function answer(request, response, { mounts, headers, bytesPerSecond }) {
   const { file, info } = found
   const etag = `"${info.size.toString(36)}-${Math.trunc(info.mtimeMs).toString(36)}"`
   if (request.headers['if-none-match'] === etag) return void response.writeHead(304, { etag }).end()
-  const range = parseRange(request.headers.range, info.size)
+  const range = ranges ? parseRange(request.headers.range, info.size) : undefined
   if (range === null) return void response.writeHead(416, { 'content-range': `bytes */${info.size}` }).end()
   const { start, end } = range ?? { start: 0, end: info.size - 1 }
   response.writeHead(range ? 206 : 200, {
     'content-type': MEDIA_TYPES[/** @type {keyof typeof MEDIA_TYPES} */ (extname(file))] ?? 'application/octet-stream',
     'content-length': info.size === 0 ? 0 : end - start + 1,
-    'accept-ranges': 'bytes',
+    'accept-ranges': ranges ? 'bytes' : 'none',
     'cache-control': 'no-cache',
     etag,
     ...(range ? { 'content-range': `bytes ${start}-${end}/${info.size}` } : {}),
@@ -122,12 +123,13 @@ async function answer(request, response, { mounts, headers, bytesPerSecond }) {
 }
 
 /**
- * Serves folders on this machine only. Resolves when it listens; `port: 0` takes a free one; `bytesPerSecond` plays a slow line.
- * @param {{ mounts: readonly (readonly [prefix: string, folder: string])[], port?: number, headers?: Record<string, string>, bytesPerSecond?: number }} options
+ * Serves folders on this machine only. Resolves when it listens; `port: 0` takes a free one. `bytesPerSecond` plays a slow line; without
+ * `ranges` every answer is a whole file.
+ * @param {{ mounts: readonly (readonly [prefix: string, folder: string])[], port?: number, headers?: Record<string, string>, bytesPerSecond?: number, ranges?: boolean }} options
  */
-export async function serve({ mounts, port = 0, headers = {}, bytesPerSecond }) {
+export async function serve({ mounts, port = 0, headers = {}, bytesPerSecond, ranges = true }) {
   const server = createServer((request, response) => {
-    answer(request, response, { mounts, headers, bytesPerSecond }).catch(() => {
+    answer(request, response, { mounts, headers, bytesPerSecond, ranges }).catch(() => {
       if (!response.headersSent) response.writeHead(400)
       response.end()
     })

@@ -14,6 +14,13 @@ export interface CorpusOpenOptions extends CorpusOptions {
    * loads a model that is on the device already; one that has to be fetched is asked for by the first add or search. @default 'wait'
    */
   readonly vectors?: 'wait' | 'background' | 'none' | undefined
+  /**
+   * Address of a file of `corpus.export()` or `npx alcove index`, which is searched where it is: header and index are read, and of the texts
+   * those of the hits, by range requests. Nothing is embedded but queries, by the model that the file was made with, where that is the
+   * client's. Such a corpus cannot be changed: `add`, `update`, `remove`, `clear` and `import` reject with `read-only`. From a server that
+   * does not know ranges the whole file is read, behind a warning.
+   */
+  readonly url?: string | undefined
 }
 
 export interface ClientLoadOptions extends LoadOptions {

@@ -202,11 +202,14 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     get refused() {
       return [...refusals.values()]
     },
-    async open(name, { vectors = 'wait', ...corpusOptions } = {}) {
-      const corpus = await corpora.open(name, { ...corpusOptions, usesVectors: vectors !== 'none' })
+    async open(name, { vectors = 'wait', url: given, ...corpusOptions } = {}) {
+      const url = given === undefined ? undefined : absoluteUrl(given)
+      const corpus = await corpora.open(name, { ...corpusOptions, url, usesVectors: vectors !== 'none' })
       if (vectors === 'none') return corpus
       void warmUp()
-      return settleVectors(corpus, settleEmbedder, vectors)
+      const settled = settleVectors(corpus, settleEmbedder, vectors)
+      // What is refused anyway waits for no model.
+      return url === undefined ? settled : { ...settled, add: corpus.add, sync: corpus.sync, import: corpus.import }
     },
     async embeddingModel(load) {
       if (object && (loadedId ?? object.id) === object.id) {
@@ -231,6 +234,11 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     },
     inspect: async (id, signal) => corpora.inspectEmbedder(createModelSpec(id, sources), { signal }),
   }
+}
+
+function absoluteUrl(url: string): string {
+  if (URL.canParse(url, location.href)) return new URL(url, location.href).href
+  throw new AlcoveError('invalid-argument', `url: expected the address of a corpus file, got '${url}'`)
 }
 
 /** The corpus, whose adds and searches that could use vectors see to the embedding model first, and wait until it is settled or do not. */
@@ -264,6 +272,10 @@ function settleVectors(
         },
         { signal: options.signal },
       )
+    },
+    async sync(folder, options = {}) {
+      await settled(options.vectors ?? preferred, options.signal)
+      return corpus.sync(folder, { vectors: preferred, ...options })
     },
     async search(query, search = {}) {
       if (search.mode !== 'keyword') await settled(preferred, search.signal)

@@ -58,6 +58,9 @@ export type {
   DocumentChanges,
   DocumentInput,
   DocumentSummary,
+  DocumentWarning,
+  FolderFile,
+  FolderInput,
   Hit,
   Metadata,
   MetadataValue,
@@ -67,6 +70,7 @@ export type {
   Source,
   Span,
   StoredDocument,
+  SyncResult,
   TextDocument,
 } from './protocol/corpus.js'
 export type { AlcoveErrorCode, AlcoveErrorOptions } from './protocol/error.js'

@@ -108,7 +108,7 @@ describe('layers', () => {
 })
 
 describe('house style', () => {
-  const own = ['src', 'workers', 'demo', 'test', 'bench', 'scripts']
+  const own = ['src', 'workers', 'cli', 'demo', 'test', 'bench', 'scripts']
     .flatMap((folder) => listFiles(join(root, folder)))
     .filter(isCode)
 

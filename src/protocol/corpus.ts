@@ -69,6 +69,8 @@ export interface StoredDocument {
   readonly metadata: Metadata
   /** Number of pages, where it has pages. */
   readonly pages?: number
+  /** Where each page stands in the text, page 1 first; absent for documents that an older Alcove stored. */
+  readonly pageSpans?: readonly Span[]
 }
 
 /** What is known of a stored document, apart from its text. What is not given stays as it is. */
@@ -114,8 +116,17 @@ export interface AddProgress {
   /** Seconds until the whole add is over, estimated from that; with `embedding`. */
   readonly secondsLeft?: number
   readonly pages?: number
+  /** What of this document could not be read; with `ready`. */
+  readonly warnings?: readonly DocumentWarning[]
   /** Why this document failed. The others go on. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string }
+}
+
+/** A part of a document that could not be read. The rest of it is in the corpus. */
+export interface DocumentWarning {
+  /** `unreadable-fonts`: fonts that do not say which letters they draw; `pages-without-text`: blank pages, or scans. */
+  readonly code: string
+  readonly message: string
 }
 
 export interface AddResult {
@@ -131,6 +142,26 @@ export interface AddResult {
     readonly message: string
     readonly hint: string
   }[]
+  /** What of the documents could not be read; absent where there is nothing to say. */
+  readonly warnings?: readonly (DocumentWarning & { readonly id: string; readonly title: string })[]
+}
+
+/**
+ * A folder with documents: a handle of the File System Access API, or the files of an `<input type="file" webkitdirectory>` (a `FileList` or
+ * array of them, which say by `webkitRelativePath` where they stand).
+ */
+export type FolderInput = FileSystemDirectoryHandle | ArrayLike<File | FolderFile>
+
+/** A file of a folder, and where it stands: `folder/below/name.md`. */
+export interface FolderFile {
+  readonly path: string
+  readonly file: Blob
+}
+
+/** What `corpus.sync` did. */
+export interface SyncResult extends AddResult {
+  /** Number of documents that were removed, as their files are gone. */
+  readonly removed: number
 }
 
 /** An add in progress: read it for progress, or await it for the result. It starts at once either way. */
@@ -225,6 +256,12 @@ export interface Corpus {
   readonly name: string
   /** Adds documents; an unchanged one costs nothing, a changed one replaces the old. */
   add(input: DocumentInput | readonly DocumentInput[], options?: AddOptions): AddRun
+  /**
+   * Makes the corpus have what a folder has: adds new files, replaces those whose content has changed, told by hash, and removes documents whose
+   * files are gone. The id of each is its path, which begins with the folder's name; documents with other ids are let be, and so is a
+   * document whose file is there and cannot be read any more. Call it again to follow a folder.
+   */
+  sync(folder: FolderInput, options?: Pick<AddOptions, 'signal' | 'vectors'>): Promise<SyncResult>
   /**
    * Renames or moves a stored document, or gives it other metadata; true when it was there. Its text is neither read, cut nor embedded
    * again, and adding the file that it came from once more does not undo it. A document with another text is updated with `add`.

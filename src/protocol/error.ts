@@ -48,6 +48,7 @@ const CODES = {
   },
   'queue-full': { retryable: true, hint: 'Wait until earlier work is done.' },
   'too-large': { retryable: false, hint: 'Split the input into smaller parts.' },
+  'read-only': { retryable: false, hint: 'Change the original, and make this anew from it.' },
   'version-unsupported': { retryable: false, hint: 'Use the version of Alcove that wrote this, or make it again.' },
   'document-encrypted': { retryable: false, hint: 'Remove the password from the file and add it again.' },
   'document-empty': { retryable: false, hint: 'The file has no text. A scanned file needs text recognition first.' },

@@ -4,6 +4,7 @@ import type { SegmentData } from './keyword/segment.js'
 import { createTextIndex, type KeywordMatches, type TextIndex } from './keyword/text-index.js'
 import { type CachedContent, type ContentCache, createContentCache } from './storage/content-cache.js'
 import type { ChunkTable, DocumentContent, DocumentEntry } from './storage/corpus-layout.js'
+import type { StoredCodes } from './storage/index-store.js'
 import { createVectorIndex, type VectorIndex, type VectorMatches } from './vector/vector-index.js'
 
 /** A document that can be found. */
@@ -42,6 +43,8 @@ export class CorpusIndex {
   readonly #documentOf = new Map<number, LoadedDocument>()
   #text: TextIndex = createTextIndex()
   #vectors: VectorIndex | undefined
+  /** Those whose vectors are known by their codes alone. */
+  readonly #coded = new Set<LoadedDocument>()
   #nextChunk = 0
 
   constructor(read: ReadContents, contents: ContentCache = createContentCache(contentBudgetBytes)) {
@@ -143,9 +146,72 @@ export class CorpusIndex {
     for (const { entry } of fitting) {
       const document = this.#documents.get(entry.id) as LoadedDocument
       document.entry = entry
+      this.#coded.delete(document)
       numbers.push(...chunkNumbers(document))
     }
     this.#vectors.add(numbers, joinArrays(fitting.map(({ vectors }) => vectors)))
+  }
+
+  /** Puts vectors in by their codes alone, of documents in that order; `undefined` stands for one that is not wanted. */
+  putCodes(
+    documents: readonly { readonly entry: DocumentEntry | undefined; readonly chunks: number }[],
+    { dimensions, codes, scales }: StoredCodes,
+  ): void {
+    const ids: number[] = []
+    const rows: number[] = []
+    let row = 0
+    for (const { entry, chunks } of documents) {
+      const document = entry && this.#documents.get(entry.id)
+      if (document !== undefined && document.entry.segment === entry?.segment && chunks === document.entry.chunks) {
+        for (let at = 0; at < chunks; at++) rows.push(row + at)
+        ids.push(...chunkNumbers(document))
+        this.#coded.add(document)
+      }
+      row += chunks
+    }
+    if (ids.length === 0) return
+    if (this.#vectors?.dimensions !== dimensions) this.#vectors = createVectorIndex({ dimensions })
+    const isWhole = rows.length === scales.length
+    this.#vectors.addSegment({
+      ids: Uint32Array.from(ids),
+      vectors: undefined,
+      codes: isWhole ? codes : selectRows(codes, rows, dimensions),
+      scales: isWhole ? scales : selectRows(scales, rows, 1),
+    })
+  }
+
+  get hasCoded(): boolean {
+    return this.#coded.size > 0
+  }
+
+  /** Documents whose vectors are known by their codes alone. */
+  get codedEntries(): DocumentEntry[] {
+    return [...this.#coded].map(({ entry }) => entry)
+  }
+
+  /** The documents of these chunks whose vectors are known by their codes alone. */
+  codedAmong(rows: readonly { readonly id: number }[]): DocumentEntry[] {
+    const documents = new Set(rows.map(({ id }) => this.#documentOf.get(id)))
+    return [...documents].flatMap((one) => (one !== undefined && this.#coded.has(one) ? [one.entry] : []))
+  }
+
+  /** Takes the vectors of documents that are known by their codes; what was changed meanwhile is let be. */
+  refineVectors(rows: readonly { readonly entry: DocumentEntry; readonly vectors: Float32Array }[]): void {
+    for (const { entry, vectors } of rows) {
+      const document = this.#documents.get(entry.id)
+      if (document === undefined || !this.#coded.has(document)) continue
+      if (document.entry.vectors?.segment !== entry.vectors?.segment) continue
+      this.#vectors?.refine(chunkNumbers(document), vectors)
+      this.#coded.delete(document)
+    }
+  }
+
+  /** The codes of documents that have vectors here, as they can be stored. */
+  extractCodes(ids: readonly string[]): StoredCodes {
+    const documents = ids.map((id) => this.#documents.get(id)).filter((document) => document !== undefined)
+    const numbers = documents.flatMap(chunkNumbers)
+    const { codes, scales } = this.#vectors?.extract(numbers) ?? { codes: new Int8Array(), scales: new Float32Array() }
+    return { dimensions: this.dimensions, codes, scales }
   }
 
   /** Whether all chunks of a document have a vector here. */
@@ -158,6 +224,7 @@ export class CorpusIndex {
   /** Forgets all vectors, as another model is used from now on. */
   clearVectors(): void {
     this.#vectors = undefined
+    this.#coded.clear()
   }
 
   remove(id: string): boolean {
@@ -166,6 +233,7 @@ export class CorpusIndex {
     const numbers = chunkNumbers(document)
     this.#text.remove(numbers)
     this.#vectors?.remove(numbers)
+    this.#coded.delete(document)
     for (const number of numbers) this.#documentOf.delete(number)
     this.#documents.delete(id)
     this.#contents.delete(document.entry.segment)
@@ -275,6 +343,13 @@ function cutPassage(entry: DocumentEntry, { text, table }: CachedContent, index:
     ...(Object.keys(entry.metadata).length > 0 && { metadata: { ...entry.metadata } }),
   }
   return { id: `${entry.id}#${index}`, text: text.slice(...span), source, span }
+}
+
+/** Some rows of an array of rows of `size` numbers. */
+function selectRows<Numbers extends Int8Array | Float32Array>(from: Numbers, rows: readonly number[], size: number) {
+  const to = from.slice(0, rows.length * size) as Numbers
+  for (const [at, row] of rows.entries()) to.set(from.subarray(row * size, (row + 1) * size), at * size)
+  return to
 }
 
 function joinArrays(arrays: readonly Float32Array[]): Float32Array {

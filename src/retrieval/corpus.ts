@@ -9,6 +9,8 @@ import { createTextEmbedder, type TextEmbedder, type VectorCache } from './embed
 import type { Parse } from './ingest.js'
 import { OpenCorpus } from './open-corpus.js'
 import type { PaceControl } from './pace.js'
+import type { Fetch } from './remote/range-file.js'
+import type { RemoteCorpus } from './remote/remote-corpus.js'
 import { createLocks, type Locks } from './storage/corpus-locks.js'
 import { createCorpusStore, listCorpusNames } from './storage/corpus-store.js'
 
@@ -30,10 +32,16 @@ export interface CorpusHostOptions {
   /** What went wrong without stopping the work: a leg of a search, vectors of a document. */
   readonly onWarning?: ((error: AlcoveError) => void) | undefined
   readonly clock?: Clock | undefined
+  /** Reads corpus files from servers. @default the platform's */
+  readonly fetch?: Fetch | undefined
 }
 
 /** `usesVectors: false`: searched by keyword alone, and nothing is embedded for it. */
-export type CorpusOpening = CorpusOptions & { readonly usesVectors?: boolean | undefined }
+export type CorpusOpening = CorpusOptions & {
+  readonly usesVectors?: boolean | undefined
+  /** Absolute address of a corpus file, which is searched where it is, and cannot be changed. */
+  readonly url?: string | undefined
+}
 
 /** A corpus whose adds may be given a pace that somebody else controls. */
 export interface PacedCorpus extends Corpus {
@@ -77,6 +85,8 @@ class ThreadCorpusHost implements CorpusHost {
   readonly #clock: Clock
   readonly #locks: Locks
   readonly #corpora = new Map<string, Promise<OpenCorpus>>()
+  /** Corpora that are files on a server, by name and address. */
+  readonly #remote = new Map<string, Promise<{ corpus: RemoteCorpus; public: PacedCorpus }>>()
   #embedder: TextEmbedder | undefined
   #isClosed = false
 
@@ -99,6 +109,7 @@ class ThreadCorpusHost implements CorpusHost {
     this.#checkOpen()
     checkName(name)
     checkOptions(options)
+    if (options.url !== undefined) return await this.#openRemote(name, options.url, options.usesVectors)
     const corpus = await this.#openOnce(name)
     await corpus.configure(options)
     return this.#present(name, corpus)
@@ -134,6 +145,9 @@ class ThreadCorpusHost implements CorpusHost {
     for (const corpus of this.#corpora.values()) {
       await corpus.then((open) => open.useEmbedder(this.#embedder)).catch(() => {})
     }
+    for (const remote of this.#remote.values()) {
+      await remote.then(({ corpus }) => corpus.useEmbedder(this.#embedder)).catch(() => {})
+    }
   }
 
   async close(): Promise<void> {
@@ -142,6 +156,7 @@ class ThreadCorpusHost implements CorpusHost {
     this.#embedder?.close()
     const corpora = [...this.#corpora.values()]
     this.#corpora.clear()
+    this.#remote.clear()
     for (const corpus of corpora) {
       await corpus.then((open) => open.close(closedError())).catch(() => {})
     }
@@ -183,6 +198,31 @@ class ThreadCorpusHost implements CorpusHost {
     return createCorpusStore({ store, name, locks: this.#locks, wallTime: () => this.#clock.wallTime() })
   }
 
+  async #openRemote(name: string, url: string, usesVectors = true): Promise<PacedCorpus> {
+    const key = JSON.stringify([name, url, usesVectors])
+    const known = this.#remote.get(key)
+    if (known !== undefined) return (await known).public
+    const opening = this.#connect(name, url, usesVectors)
+    this.#remote.set(key, opening)
+    opening.catch(() => this.#remote.delete(key))
+    return (await opening).public
+  }
+
+  /** Its parts are loaded with their first use: most pages have none. */
+  async #connect(name: string, url: string, usesVectors: boolean) {
+    const [{ RemoteCorpus }, { presentRemote }] = await Promise.all([
+      import('./remote/remote-corpus.js'),
+      import('./remote/present-remote.js'),
+    ])
+    const fetch = this.#options.fetch ?? ((...request) => globalThis.fetch(...request))
+    const onWarning = (error: AlcoveError): void => this.#warn(error)
+    const corpus = new RemoteCorpus({ name, url, fetch, usesVectors, embedder: this.#embedder, onWarning })
+    await corpus.open()
+    // Another model may have come meanwhile.
+    corpus.useEmbedder(this.#embedder)
+    return { corpus, public: presentRemote(name, corpus, (options) => this.#rerankerFor(options)) }
+  }
+
   #openOnce(name: string): Promise<OpenCorpus> {
     const known = this.#corpora.get(name)
     if (known !== undefined) return known
@@ -205,12 +245,18 @@ class ThreadCorpusHost implements CorpusHost {
       this.#checkOpen()
       return corpus.isClosed ? await this.#openOnce(name) : corpus
     }
+    const add: PacedCorpus['add'] = (input, options = {}): AddRun =>
+      createAddRun(async (report, signal, pace) => {
+        return await (await use()).add(input, report, { signal, pace, vectors: options.vectors })
+      }, options)
     return {
       name,
-      add: (input, options = {}): AddRun =>
-        createAddRun(async (report, signal, pace) => {
-          return await (await use()).add(input, report, { signal, pace, vectors: options.vectors })
-        }, options),
+      add,
+      async sync(folder, options = {}) {
+        const { syncFolder } = await import('./sync-folder.js')
+        const open = await use()
+        return await syncFolder({ add, list: () => open.list(), remove: (id) => open.remove(id) }, folder, options)
+      },
       update: async (id, changes) => (await use()).update(id, changes),
       search: async (query, options = {}) => {
         const search = async () => (await use()).search(query, options, await this.#rerankerFor(options))

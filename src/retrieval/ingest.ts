@@ -1,4 +1,4 @@
-import type { AddOptions, AddProgress, AddResult } from '../protocol/corpus.js'
+import type { AddOptions, AddProgress, AddResult, DocumentWarning } from '../protocol/corpus.js'
 import { type AlcoveError, isAlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel } from '../protocol/model.js'
 import { abortable, abortError, throwIfAborted } from '../runtime/abort.js'
@@ -12,6 +12,7 @@ import { chunkTextsOf } from './corpus-index.js'
 import { type PreparedInput, readInput, titleOf } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
 import type { Pace } from './pace.js'
+import type { Page } from './parse/document.js'
 import { type ParsedDocument, type ParseInput, type ParseOptions, parserVersion } from './parse/parse.js'
 import type { ChunkTable, DocumentContent, DocumentEntry } from './storage/corpus-layout.js'
 import type { NewEntry, PutResult } from './storage/corpus-store.js'
@@ -42,7 +43,12 @@ export interface IngestContext {
 }
 
 type Outcome =
-  | { readonly type: 'added' | 'updated' | 'unchanged'; readonly id: string }
+  | {
+      readonly type: 'added' | 'updated' | 'unchanged'
+      readonly id: string
+      readonly title: string
+      readonly warnings?: readonly DocumentWarning[] | undefined
+    }
   | { readonly type: 'failed'; readonly title: string; readonly error: AlcoveError }
 
 /** Documents that are read, parsed and cut at one time: enough to keep parsers busy, few enough for memory. */
@@ -125,6 +131,11 @@ function raise(error: unknown): never {
 
 function summarize(outcomes: readonly Outcome[]): AddResult {
   const count = (type: Outcome['type']): number => outcomes.filter((outcome) => outcome.type === type).length
+  const warnings = outcomes.flatMap((outcome) =>
+    outcome.type === 'failed'
+      ? []
+      : (outcome.warnings ?? []).map((one) => ({ ...one, id: outcome.id, title: outcome.title })),
+  )
   const ids = outcomes.flatMap((outcome) => (outcome.type === 'failed' ? [] : [outcome.id]))
   const failed = outcomes.flatMap((outcome) =>
     outcome.type === 'failed' ? [{ title: outcome.title, ...infoOf(outcome.error) }] : [],
@@ -135,6 +146,7 @@ function summarize(outcomes: readonly Outcome[]): AddResult {
     updated: count('updated'),
     unchanged: count('unchanged'),
     failed,
+    ...(warnings.length > 0 && { warnings }),
   }
 }
 
@@ -179,6 +191,7 @@ interface CutDocument {
   readonly entry: NewEntry
   readonly text: string
   readonly table: ChunkTable
+  readonly warnings: readonly DocumentWarning[] | undefined
 }
 
 async function readOne(input: PreparedInput, work: Work): Promise<{ readonly outcome: Outcome } | CutDocument> {
@@ -195,7 +208,7 @@ async function readOne(input: PreparedInput, work: Work): Promise<{ readonly out
   if (existing?.contentHash === contentHash) {
     meter.skip()
     context.report({ type: 'unchanged', index, title: existing.title, id })
-    return { outcome: { type: 'unchanged', id } }
+    return { outcome: { type: 'unchanged', id, title: existing.title } }
   }
   const hints = { name: input.fileName, mediaType: input.mediaType }
   const parsed = await parse({ data: read.data, ...hints }, { signal })
@@ -220,10 +233,11 @@ async function readOne(input: PreparedInput, work: Work): Promise<{ readonly out
     tokensCounted: counted,
     ...(contextHeader && { headerLength: headerLengthFor(chunkTokens) }),
   }
-  return { entry, text: parsed.text, table: tabulateChunks(chunks) }
+  return { entry, text: parsed.text, table: tabulateChunks(chunks, parsed.pages), warnings: parsed.warnings }
 }
 
-async function storeOne({ index }: PreparedInput, { entry, text, table }: CutDocument, work: Work): Promise<Outcome> {
+async function storeOne({ index }: PreparedInput, cut: CutDocument, work: Work): Promise<Outcome> {
+  const { entry, text, table, warnings } = cut
   const { context, meter, room } = work
   const { embedder, signal } = context
   const { id, title, chunks, pages } = entry
@@ -245,8 +259,9 @@ async function storeOne({ index }: PreparedInput, { entry, text, table }: CutDoc
     type: type === 'unchanged' ? type : 'ready',
     ...progress,
     chunksDone: vectors === undefined ? 0 : chunks,
+    ...(warnings !== undefined && { warnings }),
   })
-  return { type, id }
+  return { type, id, title, warnings }
 }
 
 /** What is embedded for each chunk of a document: its text, after the context header where the document was added with one. */
@@ -306,7 +321,7 @@ function longestChunk(chunkTokens: number, model: EmbeddingModel | undefined): n
   return Math.min(chunkTokens, limit)
 }
 
-function tabulateChunks(chunks: readonly Chunk[]): ChunkTable {
+function tabulateChunks(chunks: readonly Chunk[], pages: readonly Page[]): ChunkTable {
   const paths = new Map<string, number>()
   const headings: string[][] = []
   const table = {
@@ -322,7 +337,14 @@ function tabulateChunks(chunks: readonly Chunk[]): ChunkTable {
     table.pages[index] = chunk.page ?? 0
     table.headingPath[index] = path
   }
-  return { ...table, headings }
+  return { ...table, headings, ...(pages.length > 0 && { pageSpans: spansOfPages(pages) }) }
+}
+
+/** Start and end of each page from page 1 on. A page that the parser does not tell of is empty. */
+function spansOfPages(pages: readonly Page[]): Uint32Array {
+  const spans = new Uint32Array(2 * pages.reduce((most, { page }) => Math.max(most, page), 0))
+  for (const { page, span } of pages) spans.set(span, (page - 1) * 2)
+  return spans
 }
 
 /** The vectors end to end; undefined where there is no model, or where it fails: the chunks are then found by keyword, and wait. */

@@ -14,32 +14,35 @@ import type {
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { Reranker } from '../protocol/model.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
-import { createLimiter } from '../runtime/limiter.js'
 import { type CommitDocument, type CommittedDocument, createCommits } from './commit-documents.js'
 import { CorpusIndex } from './corpus-index.js'
 import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
+import { exportCorpus } from './export-corpus.js'
 import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
 import { embeddedTextsOf, ingestDocuments, joinVectors, type Parse } from './ingest.js'
+import { createCodeKeeper, createWordKeeper, type KeepOptions } from './keep-indexes.js'
 import type { SegmentData } from './keyword/segment.js'
-import { loadVectors, loadWords } from './load-index.js'
+import { loadCodes, loadVectors, loadWords, refineVectors } from './load-index.js'
 import type { Pace } from './pace.js'
 import { createYielder } from './parse/yielding.js'
 import { checkSearch } from './search/check-search.js'
 import { searchCorpus } from './search-corpus.js'
-import { readCorpusFile, writeCorpusFile } from './storage/corpus-file.js'
+import { readCorpusFile } from './storage/corpus-file.js'
 import {
   bytesOf,
   type CorpusMeta,
   type DocumentContent,
   type DocumentEntry,
+  presentDocument,
+  revisionOf,
   summarizeEntry,
 } from './storage/corpus-layout.js'
 import type { Locks } from './storage/corpus-locks.js'
 import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
-import { createIndexKeeper, type IndexKeeper } from './storage/index-keeper.js'
-import { createVectorBackfill, type VectorBackfill } from './vector-backfill.js'
+import type { IndexKeeper } from './storage/index-keeper.js'
+import { createVectorBackfill, embedEach, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {
   readonly name: string
@@ -49,9 +52,6 @@ export interface OpenCorpusOptions {
   readonly locks: Locks
   readonly onWarning: (error: AlcoveError) => void
 }
-
-/** Documents that are embedded together in the background, so that tiny ones fill batches. */
-const embeddedAtOnce = 32
 
 /**
  * One corpus in one thread: its store, and its index in memory. The index is read at the first use, and read again where another tab has
@@ -72,12 +72,15 @@ export class OpenCorpus {
   #shown: string | undefined
   #nextOrder = 0
   #isTidy = false
+  #isRefining = false
   /** Whether a document went in without vectors of the current model since the last look for such. */
   #hasNewPending = false
   /** The end of the line of changes to the index. */
   #line: Promise<unknown> = Promise.resolve()
   readonly #backfill: VectorBackfill
+  readonly #kept: KeepOptions
   readonly #keeper: IndexKeeper
+  #codeKeeper: IndexKeeper | undefined
   readonly #commitDocument: CommitDocument
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
@@ -95,14 +98,10 @@ export class OpenCorpus {
     this.#offered = options.embedder
     this.#meta = meta
     this.#index = new CorpusIndex((entries) => options.store.readContents(entries, () => false))
-    this.#keeper = createIndexKeeper({
-      store: options.store,
-      index: this.#index,
-      locks: options.locks,
-      lockName: `alcove-corpus-index/${encodeURIComponent(options.name)}`,
-      signal: this.#stop.signal,
-      onWarning: options.onWarning,
-    })
+    const { name, store, locks, onWarning } = options
+    this.#kept = { name, store, locks, onWarning, index: this.#index, signal: this.#stop.signal }
+    this.#keeper = createWordKeeper(this.#kept)
+    this.#codeKeeper = this.#createCodeKeeper()
     this.#commitDocument = createCommits({
       store: options.store,
       inLine: (work) =>
@@ -151,6 +150,7 @@ export class OpenCorpus {
     this.#embedder = embedder
     if (before?.key !== embedder?.key) {
       await this.#change(async () => {
+        this.#codeKeeper = this.#createCodeKeeper()
         this.#index.clearVectors()
         if (this.#shown !== undefined) await this.#loadVectors()
       })
@@ -193,7 +193,7 @@ export class OpenCorpus {
       })
     } finally {
       if (this.#hasNewPending) this.#startBackfill()
-      this.#keeper.save()
+      this.#saveIndexes()
       this.#tidyUp()
     }
   }
@@ -223,6 +223,7 @@ export class OpenCorpus {
         embedder: this.#embedder,
         reranker,
         signal: options.signal,
+        refine: (entries) => refineVectors(entries, this.#store, this.#index, this.#stop.signal),
         onWarning,
       })
     } finally {
@@ -235,16 +236,7 @@ export class OpenCorpus {
     const entry = this.#index.entryOf(id)
     const content = await this.#index.contentOf(id)
     if (entry === undefined || content === undefined) return undefined
-    const { text } = content
-    const { title, url, metadata, pages } = entry
-    return {
-      id,
-      title,
-      ...(url !== undefined && { url }),
-      text,
-      metadata: { ...metadata },
-      ...(pages !== undefined && { pages }),
-    }
+    return presentDocument(entry, content)
   }
 
   async list(): Promise<DocumentSummary[]> {
@@ -279,13 +271,9 @@ export class OpenCorpus {
 
   async export(): Promise<Blob> {
     await this.#refresh()
-    const entries = this.#index.entries
-    const ids = entries.filter(({ chunks }) => chunks > 0).map(({ id }) => id)
-    // Nothing is waited for in between: the words are those of these entries.
-    const index = { documents: ids, words: this.#index.extractWords(ids) }
     const { chunkTokens, overlapTokens } = this.#meta
-    const read = (batch: readonly DocumentEntry[]) => this.#store.readContents(batch, () => true)
-    return await writeCorpusFile({ name: this.name, chunkTokens, overlapTokens }, entries, read, index)
+    const facts = { name: this.name, chunkTokens, overlapTokens }
+    return await exportCorpus({ facts, index: this.#index, store: this.#store, embedder: this.#embedder?.key })
   }
 
   async import(file: Blob): Promise<AddResult> {
@@ -300,7 +288,7 @@ export class OpenCorpus {
     })
     await this.#refresh()
     this.#startBackfill()
-    this.#keeper.save()
+    this.#saveIndexes()
     return result
   }
 
@@ -309,7 +297,9 @@ export class OpenCorpus {
     for (const { entry, content } of stored) {
       this.#keeper.note(entry)
       const { vectors } = this.#searchable(entry, content)
-      if (vectors !== undefined) this.#index.putVectors([{ entry, vectors }])
+      if (vectors === undefined) continue
+      this.#index.putVectors([{ entry, vectors }])
+      this.#codeKeeper?.note(entry)
     }
   }
 
@@ -336,7 +326,10 @@ export class OpenCorpus {
       this.#hasNewPending ||= !this.#isCurrent(entry)
     }
     await this.#noteOwnChange()
-    for (const { entry } of stored) this.#keeper.note(entry)
+    for (const { entry } of stored) {
+      this.#keeper.note(entry)
+      if (this.#isCurrent(entry)) this.#codeKeeper?.note(entry)
+    }
   }
 
   /** Whether a document has vectors of the current model. */
@@ -392,7 +385,7 @@ export class OpenCorpus {
       if (now?.segment !== entry.segment || now.title !== entry.title) this.#index.remove(entry.id)
       else this.#index.putEntry(entry.id, now)
     }
-    if (this.#index.size === 0) await loadWords(entries, this.#store, this.#index, this.#keeper)
+    if (this.#index.size === 0) await loadWords(entries, this.#store.words, this.#index, this.#keeper)
     const missing = entries.filter(({ id }) => this.#index.entryOf(id) === undefined)
     const yielder = createYielder()
     for await (const { entry, content } of this.#store.readContents(missing, () => false)) {
@@ -402,17 +395,30 @@ export class OpenCorpus {
     }
     await this.#loadVectors(entries)
     this.#nextOrder = Math.max(this.#nextOrder, (entries.at(-1)?.order ?? -1) + 1)
-    this.#keeper.save()
+    this.#saveIndexes()
   }
 
   /** Reads vectors of the current model that the index does not have yet. */
   async #loadVectors(entries?: readonly DocumentEntry[]): Promise<void> {
     const key = this.#embedder?.key
-    if (key === undefined) return
-    const missing = (entries ?? (await this.#store.readEntries())).filter(
-      ({ id, vectors }) => vectors?.embedder === key && !this.#index.hasVectors(id),
-    )
+    const keeper = this.#codeKeeper
+    if (key === undefined || keeper === undefined) return
+    const current = (entries ?? (await this.#store.readEntries())).filter(({ vectors }) => vectors?.embedder === key)
+    if (this.#index.dimensions === 0) await loadCodes(current, this.#store.codes(key), this.#index, keeper)
+    const missing = current.filter(({ id }) => !this.#index.hasVectors(id))
     await loadVectors(missing, this.#store, this.#index)
+    for (const entry of missing) keeper.note(entry)
+    if (missing.length > 0) keeper.save()
+  }
+
+  #createCodeKeeper(): IndexKeeper | undefined {
+    const key = this.#embedder?.key
+    return key === undefined ? undefined : createCodeKeeper(this.#kept, key, () => this.#embedder?.key === key)
+  }
+
+  #saveIndexes(): void {
+    this.#keeper.save()
+    this.#codeKeeper?.save()
   }
 
   /** Shows a changed entry: only a new title changes the words, and then text and vectors are read, not made. */
@@ -429,20 +435,35 @@ export class OpenCorpus {
   }
 
   /**
-   * Sweeps what no entry names, and reads texts ahead, once, when the first answer was given: neither shows, so nobody need wait. A text
-   * that cannot be read then is read when it is wanted.
+   * Reads vectors that are known by their codes, reads texts ahead, and sweeps what no entry names, once, when the first answer was given:
+   * none of these shows, so nobody need wait. A text that cannot be read then is read when it is wanted.
    */
   #tidyUp(): void {
+    const yielder = createYielder()
+    const refining = this.#refine(() => yielder.pause())
     if (this.#isTidy) return
     this.#isTidy = true
-    const yielder = createYielder()
     const work = async (): Promise<void> => {
+      await refining
       await this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
       if (!this.isClosed) await this.#store.sweep()
     }
     work().catch((error: unknown) => {
       if (!this.isClosed) this.#options.onWarning(toAlcoveError(error, 'store-blocked', 'leftovers were not swept'))
     })
+  }
+
+  /** Vectors that cannot be read leave their codes. */
+  async #refine(pause: () => Promise<void>): Promise<void> {
+    if (this.#isRefining || !this.#index.hasCoded) return
+    this.#isRefining = true
+    try {
+      await refineVectors(this.#index.codedEntries, this.#store, this.#index, this.#stop.signal, pause)
+    } catch {
+      // The next search tries again.
+    } finally {
+      this.#isRefining = false
+    }
   }
 
   #startBackfill(): void {
@@ -453,16 +474,11 @@ export class OpenCorpus {
   async #embedMissing(embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
     const entries = await this.#store.readEntries()
     const missing = entries.filter(({ vectors }) => vectors?.embedder !== embedder.key)
-    const limiter = createLimiter(embeddedAtOnce)
-    const failures: unknown[] = []
-    const embed = (id: string): Promise<void> =>
-      limiter
-        .run(() => this.#embedDocument(id, embedder, signal), { signal })
-        // One that cannot be embedded must not keep the others from it.
-        .catch((error: unknown) => void failures.push(error))
-    await Promise.all(missing.map(({ id }) => embed(id)))
-    throwIfAborted(signal)
-    if (failures.length > 0) throw failures[0]
+    try {
+      await embedEach(missing, ({ id }) => this.#embedDocument(id, embedder, signal), signal)
+    } finally {
+      this.#codeKeeper?.save()
+    }
   }
 
   async #embedDocument(id: string, embedder: TextEmbedder, signal: AbortSignal): Promise<void> {
@@ -476,11 +492,8 @@ export class OpenCorpus {
       const named = await this.#store.putVectors(entry, vectors, embedder.key)
       if (named === undefined) return
       this.#index.putVectors([{ entry: named, vectors }])
+      this.#codeKeeper?.note(named)
       await this.#noteOwnChange()
     })
   }
-}
-
-function revisionOf({ incarnation, revision }: CorpusMeta): string {
-  return `${incarnation}/${revision}`
 }

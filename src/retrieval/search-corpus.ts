@@ -19,12 +19,16 @@ export interface SearchContext {
   /** Reads the best hits again. @default none */
   readonly reranker?: Reranker | undefined
   readonly signal?: AbortSignal | undefined
+  /** Reads the vectors of documents that the index knows by their codes alone. @default none: they are ranked by their codes */
+  readonly refine?: ((entries: readonly DocumentEntry[]) => Promise<void>) | undefined
   /** Told why a leg of a hybrid search failed while the other one answered. */
   readonly onWarning: (error: AlcoveError) => void
 }
 
 /** Rows of a ranking that are looked at beyond those wanted: some repeat others, and the legs differ. */
 const minDepth = 50
+/** Rows by their codes that may turn out to be among the best by their vectors. */
+const extraCandidates = 32
 
 /**
  * Each query in both legs at once, deeper than `topK`, fused, and cut out of the documents. Passages that say the same come once. A hybrid
@@ -133,7 +137,7 @@ async function runVectors(
   depth: number,
   filter: DocumentFilter | undefined,
   { mode }: CheckedSearch,
-  { embedder, index, signal }: SearchContext,
+  { embedder, index, signal, refine }: SearchContext,
 ): Promise<VectorMatches | undefined> {
   if (embedder === undefined) {
     throw new AlcoveError('model-not-found', 'a vector search needs an embedding model, and there is none', {
@@ -145,7 +149,12 @@ async function runVectors(
   const isUnderstood = (entry: DocumentEntry): boolean =>
     isServed(entry.writtenIn, languages) && (filter === undefined || filter(entry))
   // Asked for alone, the leg answers for all documents, well or badly.
-  return index.searchVectors(vector, depth, mode === 'vector' ? filter : isUnderstood)
+  const allowed = mode === 'vector' ? filter : isUnderstood
+  if (refine !== undefined && index.hasCoded) {
+    const candidates = index.searchVectors(vector, depth + extraCandidates, allowed)?.rows ?? []
+    await abortable(refine(index.codedAmong(candidates)), signal)
+  }
+  return index.searchVectors(vector, depth, allowed)
 }
 
 async function collectHits(rows: readonly RankedPassage[], topK: number, index: CorpusIndex): Promise<Hit[]> {

@@ -12,6 +12,7 @@ import type {
   Corpus,
   DocumentChanges,
   DocumentInput,
+  FolderInput,
   SearchOptions,
 } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
@@ -41,24 +42,28 @@ export interface RetrievalSettings {
   readonly isLoadAllowed?: boolean | undefined
 }
 
+/** Which corpus a call is about: that of the name, or the file at an address, which a worker that was started anew opens again. */
+export type CorpusRef = string | { readonly name: string; readonly url: string; readonly usesVectors: boolean }
+
 /** What one call does, and what its one part is. */
 export interface CorpusCalls {
   open: (name: string, options: CorpusOpening) => Promise<void>
-  update: (name: string, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
+  update: (name: CorpusRef, id: string, changes: DocumentChanges) => ReturnType<Corpus['update']>
   /** @param reranker what `options.rerank` stands for, once the page has settled that it may be used */
   search: (
-    name: string,
+    name: CorpusRef,
     query: string | readonly string[],
     options: Omit<SearchOptions, 'signal'>,
     reranker?: ModelSpec,
   ) => ReturnType<Corpus['search']>
-  get: (name: string, id: string) => ReturnType<Corpus['get']>
-  list: (name: string) => ReturnType<Corpus['list']>
-  remove: (name: string, id: string) => ReturnType<Corpus['remove']>
-  stats: (name: string) => ReturnType<Corpus['stats']>
-  clear: (name: string) => ReturnType<Corpus['clear']>
-  export: (name: string) => ReturnType<Corpus['export']>
-  import: (name: string, file: Blob) => ReturnType<Corpus['import']>
+  sync: (name: CorpusRef, folder: FolderInput, vectors: AddOptions['vectors']) => ReturnType<Corpus['sync']>
+  get: (name: CorpusRef, id: string) => ReturnType<Corpus['get']>
+  list: (name: CorpusRef) => ReturnType<Corpus['list']>
+  remove: (name: CorpusRef, id: string) => ReturnType<Corpus['remove']>
+  stats: (name: CorpusRef) => ReturnType<Corpus['stats']>
+  clear: (name: CorpusRef) => ReturnType<Corpus['clear']>
+  export: (name: CorpusRef) => ReturnType<Corpus['export']>
+  import: (name: CorpusRef, file: Blob) => ReturnType<Corpus['import']>
   corpora: () => Promise<string[]>
   delete: (name: string) => Promise<boolean>
   usage: () => Promise<RetrievalUsage>
@@ -100,7 +105,7 @@ export interface RetrievalApi {
     port: MessagePort,
   ): Promise<void>
   add(
-    name: string,
+    name: CorpusRef,
     input: DocumentInput | readonly DocumentInput[],
     port: MessagePort,
     settings: AddSettings,
@@ -194,7 +199,7 @@ class ServedRetrieval implements RetrievalApi {
   }
 
   add(
-    name: string,
+    name: CorpusRef,
     input: DocumentInput | readonly DocumentInput[],
     port: MessagePort,
     { runId, isPaused, isGentle, vectors }: AddSettings,
@@ -232,7 +237,7 @@ class ServedRetrieval implements RetrievalApi {
   }
 
   #calls(signal: AbortSignal): CorpusCalls {
-    const corpus = (name: string) => this.#corpus(name)
+    const corpus = (name: CorpusRef) => this.#corpus(name)
     return {
       open: async (name, options) => {
         await (await this.#ready()).host.open(name, options)
@@ -242,6 +247,7 @@ class ServedRetrieval implements RetrievalApi {
         if (reranker !== undefined) this.#useReranker(reranker)
         return (await corpus(name)).search(query, { ...options, ...(reranker && { rerank: reranker.id }), signal })
       },
+      sync: async (name, folder, vectors) => (await corpus(name)).sync(folder, { vectors, signal }),
       get: async (name, id) => (await corpus(name)).get(id),
       list: async (name) => (await corpus(name)).list(),
       remove: async (name, id) => (await corpus(name)).remove(id),
@@ -271,8 +277,9 @@ class ServedRetrieval implements RetrievalApi {
     else for (const name of await host.list()) await host.delete(name)
   }
 
-  async #corpus(name: string): Promise<PacedCorpus> {
-    return await (await this.#ready()).host.open(name)
+  async #corpus(ref: CorpusRef): Promise<PacedCorpus> {
+    const { host } = await this.#ready()
+    return typeof ref === 'string' ? await host.open(ref) : await host.open(ref.name, ref)
   }
 
   #ready(): Promise<Served> {

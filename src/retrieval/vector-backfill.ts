@@ -1,4 +1,6 @@
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
+import { throwIfAborted } from '../runtime/abort.js'
+import { createLimiter } from '../runtime/limiter.js'
 import type { TextEmbedder } from './embed.js'
 import type { Locks } from './storage/corpus-locks.js'
 
@@ -52,4 +54,22 @@ export function createVectorBackfill(options: VectorBackfillOptions): VectorBack
       })
   }
   return { start, stop }
+}
+
+/** Documents that are embedded together in the background, so that tiny ones fill batches. */
+const embeddedAtOnce = 32
+
+/** Embeds documents side by side. One that cannot be embedded does not keep the others from it; the first such error comes at the end. */
+export async function embedEach<Document>(
+  documents: readonly Document[],
+  embedOne: (document: Document) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const limiter = createLimiter(embeddedAtOnce)
+  const failures: unknown[] = []
+  const embed = (document: Document): Promise<void> =>
+    limiter.run(() => embedOne(document), { signal }).catch((error: unknown) => void failures.push(error))
+  await Promise.all(documents.map(embed))
+  throwIfAborted(signal)
+  if (failures.length > 0) throw failures[0]
 }

@@ -1,6 +1,6 @@
 import { proxy, type Remote, transfer } from 'comlink'
 import type { ModelInspection, ModelSpec } from '../engines/engine.js'
-import type { AddOptions, AddProgress, AddResult, Corpus } from '../protocol/corpus.js'
+import type { AddOptions, AddProgress, AddResult, Corpus, FolderInput } from '../protocol/corpus.js'
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import type { EmbeddingModel, LoadOptions } from '../protocol/model.js'
 import type { ErrorInfo, StatusPart } from '../protocol/stream-part.js'
@@ -11,7 +11,7 @@ import { createAddRun } from './add-run.js'
 import type { CorpusOpening } from './corpus.js'
 import type { Pace } from './pace.js'
 import { describeEmbedder, exposeEmbedder } from './page-embedder.js'
-import type { AddPart, CorpusCalls, EmbedderChoice, RetrievalApi, RetrievalUsage } from './serve-corpus.js'
+import type { AddPart, CorpusCalls, CorpusRef, EmbedderChoice, RetrievalApi, RetrievalUsage } from './serve-corpus.js'
 
 export interface WorkerCorporaOptions {
   readonly host: WorkerHost<RetrievalApi>
@@ -73,7 +73,8 @@ class RetrievalClient implements WorkerCorpora {
 
   async open(name: string, options: CorpusOpening = {}): Promise<Corpus> {
     await this.#call('open', [name, options])
-    return this.#present(name)
+    const { url, usesVectors = true } = options
+    return this.#present(name, url === undefined ? name : { name, url, usesVectors })
   }
 
   list(): Promise<string[]> {
@@ -118,26 +119,27 @@ class RetrievalClient implements WorkerCorpora {
   }
 
   /** A corpus of the worker. Its calls cross with their signals. */
-  #present(name: string): Corpus {
+  #present(name: string, ref: CorpusRef): Corpus {
     return {
       name,
       add: (input, options = {}) =>
         createAddRun((report, signal, pace) => {
-          return this.#add(name, input, report, { signal, pace, vectors: options.vectors })
+          return this.#add(ref, input, report, { signal, pace, vectors: options.vectors })
         }, options),
-      update: (id, changes) => this.#call('update', [name, id, changes]),
+      update: (id, changes) => this.#call('update', [ref, id, changes]),
       search: async (query, { signal, ...search } = {}) => {
         const reranker = search.rerank ? await this.#settle(search.rerank, signal) : undefined
-        const given = reranker ? ([name, query, search, reranker] as const) : ([name, query, search] as const)
+        const given = reranker ? ([ref, query, search, reranker] as const) : ([ref, query, search] as const)
         return this.#call('search', [...given], { signal })
       },
-      get: (id) => this.#call('get', [name, id]),
-      list: () => this.#call('list', [name]),
-      remove: (id) => this.#call('remove', [name, id]),
-      stats: () => this.#call('stats', [name]),
-      clear: () => this.#call('clear', [name]),
-      export: () => this.#call('export', [name]),
-      import: (file) => this.#call('import', [name, file]),
+      sync: (folder, { signal, vectors } = {}) => this.#call('sync', [ref, withPaths(folder), vectors], { signal }),
+      get: (id) => this.#call('get', [ref, id]),
+      list: () => this.#call('list', [ref]),
+      remove: (id) => this.#call('remove', [ref, id]),
+      stats: () => this.#call('stats', [ref]),
+      clear: () => this.#call('clear', [ref]),
+      export: () => this.#call('export', [ref]),
+      import: (file) => this.#call('import', [ref, file]),
     }
   }
 
@@ -154,7 +156,7 @@ class RetrievalClient implements WorkerCorpora {
   }
 
   async #add(
-    name: string,
+    name: CorpusRef,
     input: Parameters<Corpus['add']>[0],
     report: (progress: AddProgress) => void,
     { signal, pace, vectors }: { signal: AbortSignal; pace: Pace; vectors: AddOptions['vectors'] },
@@ -218,6 +220,12 @@ class RetrievalClient implements WorkerCorpora {
     return configuring
   }
 }
+
+/** A file that crosses to a worker loses its path. */
+const withPaths = (folder: FolderInput): FolderInput =>
+  'length' in folder
+    ? Array.from(folder, (one) => ('file' in one ? one : { path: one.webkitRelativePath, file: one }))
+    : folder
 
 function chooseEmbedder(embedder: ModelSpec | EmbeddingModel | undefined): EmbedderChoice | undefined {
   if (embedder === undefined) return undefined

@@ -82,6 +82,16 @@ export function tokenizerKey(): string {
   return `2:${sample.join('|')}`
 }
 
+/** Scripts without spaces between words. */
+const dictionaryScript =
+  /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Bopomofo}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u
+
+/** Whether words that were told apart under a key are those that would be told apart here: of texts without such scripts, by any dictionary. */
+export function isSameTokenizer(key: string, terms: string): boolean {
+  const own = tokenizerKey()
+  return key === own || (key.split(':', 1)[0] === own.split(':', 1)[0] && !dictionaryScript.test(terms))
+}
+
 /** Words of the dictionary; pairs where there is none for them. */
 function pushWords(tokens: string[], run: string): void {
   if (segmenter === undefined || hangul.test(run)) pushPairs(tokens, run)

@@ -1,21 +1,27 @@
 import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
 import { chunkTextsOf } from '../corpus-index.js'
 import { fieldCount, isSegmentData, type SegmentData } from '../keyword/segment.js'
-import { tokenizerKey } from '../keyword/tokenize.js'
+import { isSameTokenizer, tokenizerKey } from '../keyword/tokenize.js'
+import {
+  type ByteRange,
+  type CodesRow,
+  type CorpusFileFacts,
+  countChunks,
+  damaged,
+  type FileHeader,
+  type FileLayout,
+  type FileRow,
+  type IndexRow,
+  layOut,
+  prefixBytes,
+  readHeader,
+  readPrefix,
+  writePrefix,
+} from './corpus-file-header.js'
 import { type ChunkTable, type DocumentContent, type DocumentEntry, isChunkTable } from './corpus-layout.js'
-import { indexVersion } from './index-store.js'
+import { indexVersion, isCodes, type StoredCodes } from './index-store.js'
 
-/** Version of the file form. 1: without the keyword index; 2: as described at `writeCorpusFile`. */
-const fileVersion = 2
-const magic = 'ALCV'
-const prefixBytes = 16
 const mediaType = 'application/vnd.alcove.corpus'
-
-export interface CorpusFileFacts {
-  readonly name: string
-  readonly chunkTokens: number
-  readonly overlapTokens: number
-}
 
 /** A document of a corpus file. */
 export interface FileDocument {
@@ -30,6 +36,13 @@ export interface FileIndex {
   readonly words: SegmentData
 }
 
+/** The codes of the vectors of documents of a file, so that it can be searched without reading the vectors. */
+export interface FileCodes {
+  readonly embedder: string
+  readonly documents: readonly string[]
+  readonly data: StoredCodes
+}
+
 /** What a file has. */
 export interface CorpusFile {
   readonly documents: readonly FileDocument[]
@@ -37,72 +50,68 @@ export interface CorpusFile {
   readonly index: FileIndex | undefined
 }
 
-/** What the header says of the index: what its numbers are, and how long they are. */
-interface IndexRow {
-  readonly version: number
-  readonly tokenizer: string
-  readonly documents: readonly string[]
-  readonly termsBytes: number
-  /** Tokens in all, of 2 or 4 bytes each. */
-  readonly tokens: number
-  readonly tokenBytes: 2 | 4
-}
+/** Reads bytes of a file. */
+export type ReadBytes = (range: ByteRange) => Promise<ArrayBuffer>
 
-/** What the header says of a document: its entry, its heading paths, and how long its segments are. */
-interface FileRow {
-  readonly entry: DocumentEntry
-  readonly headings: readonly (readonly string[])[]
-  readonly textBytes: number
-  /** 0 where it has none. */
-  readonly vectorBytes: number
-}
-
-interface FileHeader {
-  readonly product: 'alcove'
-  readonly corpus: CorpusFileFacts
-  readonly documents: readonly FileRow[]
-  readonly index?: IndexRow
+/** A file whose header was read. */
+export interface OpenFile {
+  readonly header: FileHeader
+  readonly layout: FileLayout
 }
 
 /**
- * Writes a corpus as one file: `ALCV`, three little-endian 32-bit numbers (version, bytes of the header, 0), the header as JSON in UTF-8, then
- * for each document its text in UTF-8, its spans, pages and heading paths as 32-bit numbers, and its vectors as 32-bit floats; then the
- * keyword index: vocabulary in UTF-8, lengths as 32-bit and words as 16- or 32-bit numbers, all little-endian. None of these go through JSON.
+ * Writes a corpus as one file: `ALCV`, three little-endian 32-bit numbers (version, bytes of the header, 0), the header as JSON in UTF-8; the
+ * keyword index: vocabulary in UTF-8, lengths as 32-bit and words as 16- or 32-bit numbers; the codes of vectors: int8, then their scales as
+ * 32-bit floats; then for each document its text in UTF-8, its spans, pages and heading paths as 32-bit numbers; then for each document
+ * its vectors as 32-bit floats, all little-endian. What a search needs comes first, so that a reader by ranges reads no more than that.
  */
 export async function writeCorpusFile(
   facts: CorpusFileFacts,
   entries: readonly DocumentEntry[],
   read: (entries: readonly DocumentEntry[]) => AsyncIterable<FileDocument>,
-  index?: FileIndex,
+  { index, codes }: { readonly index?: FileIndex | undefined; readonly codes?: FileCodes | undefined } = {},
 ): Promise<Blob> {
   const rows: FileRow[] = []
-  const parts: BlobPart[] = []
+  const contents: Blob[] = []
+  const vectors: Blob[] = []
   for await (const { entry, content } of read(entries)) {
     const text = new TextEncoder().encode(content.text)
-    const { spans, pages, headingPath, headings } = content.table
-    rows.push({ entry, headings, textBytes: text.byteLength, vectorBytes: content.vectors?.byteLength ?? 0 })
+    const { spans, pages, headingPath, headings, pageSpans } = content.table
+    rows.push({
+      entry: withPlainNames(entry, String(rows.length)),
+      headings,
+      textBytes: text.byteLength,
+      vectorBytes: content.vectors?.byteLength ?? 0,
+      ...(pageSpans !== undefined && { pageSpans: [...pageSpans] }),
+    })
     // A Blob of each document lets the browser keep it out of memory.
-    const segments = [text, ...[spans, pages, headingPath, content.vectors ?? new Float32Array()].map(toBytes)]
-    parts.push(new Blob(segments))
+    contents.push(new Blob([text, ...[spans, pages, headingPath].map(toBytes)]))
+    if (content.vectors !== undefined) vectors.push(new Blob([toBytes(content.vectors)]))
   }
+  // What is gone by now is in none of the lists.
   const known = new Set(rows.map(({ entry }) => entry.id))
-  const isWhole = index?.documents.every((id) => known.has(id)) ?? false
-  const terms = new TextEncoder().encode(index?.words.terms ?? '')
-  if (index !== undefined && isWhole)
-    parts.push(new Blob([terms, ...[index.words.lengths, index.words.sequence].map(toBytes)]))
+  const isWhole = (part: { readonly documents: readonly string[] } | undefined): boolean =>
+    part?.documents.every((id) => known.has(id)) ?? false
+  const [ownIndex, ownCodes] = [isWhole(index) ? index : undefined, isWhole(codes) ? codes : undefined]
+  const terms = new TextEncoder().encode(ownIndex?.words.terms ?? '')
   const header = new TextEncoder().encode(
     JSON.stringify({
       product: 'alcove',
       corpus: facts,
       documents: rows,
-      ...(index !== undefined && isWhole && { index: describeIndex(index, terms.byteLength) }),
+      ...(ownIndex && { index: describeIndex(ownIndex, terms.byteLength) }),
+      ...(ownCodes && { codes: describeCodes(ownCodes) }),
     } satisfies FileHeader),
   )
-  const prefix = new DataView(new ArrayBuffer(prefixBytes))
-  for (const [index, letter] of [...magic].entries()) prefix.setUint8(index, letter.charCodeAt(0))
-  prefix.setUint32(4, fileVersion, true)
-  prefix.setUint32(8, header.byteLength, true)
-  return new Blob([prefix.buffer, header, ...parts], { type: mediaType })
+  const words = ownIndex ? [terms, toBytes(ownIndex.words.lengths), toBytes(ownIndex.words.sequence)] : []
+  const coded = ownCodes ? [toBytes(ownCodes.data.codes), toBytes(ownCodes.data.scales)] : []
+  const parts = [writePrefix(header.byteLength), header, ...words, ...coded, ...contents, ...vectors]
+  return new Blob(parts, { type: mediaType })
+}
+
+/** The entry without names that a store made up: the same documents give the same file. */
+function withPlainNames({ vectors, ...entry }: DocumentEntry, segment: string): DocumentEntry {
+  return { ...entry, segment, ...(vectors && { vectors: { ...vectors, segment } }) }
 }
 
 /**
@@ -116,47 +125,47 @@ export async function readCorpusFile(file: Blob): Promise<CorpusFile> {
       `import: expected a Blob or File, got ${file === null ? 'null' : typeof file}`,
     )
   }
-  try {
-    const { header, start } = await readHeader(file)
+  return await orDamaged(async () => {
+    const read: ReadBytes = ({ start, end }) => file.slice(start, end).arrayBuffer()
+    const { header, layout } = await openCorpusFile(read, file.size)
+    if (layout.end > file.size) throw damaged(`it ends ${layout.end - file.size} bytes too early`)
+    if (layout.end < file.size) throw damaged(`${file.size - layout.end} bytes follow its end`)
     const documents: FileDocument[] = []
-    let at = start
-    for (const row of header.documents) {
-      const bytes = segmentBytes(row)
-      if (at + bytes > file.size) throw damaged(`it ends within document ${documents.length + 1}`)
-      documents.push(readDocument(row, await file.slice(at, at + bytes).arrayBuffer()))
-      at += bytes
+    for (const [at, row] of header.documents.entries()) {
+      const { entry } = row
+      const content = readContent(row, await read(layout.contents[at] as ByteRange))
+      const vectors = readVectors(row, await read(layout.vectors[at] as ByteRange))
+      documents.push({ entry, content: vectors === undefined ? content : { ...content, vectors } })
     }
-    const indexBytes = header.index === undefined ? 0 : bytesOfIndex(header.index, documents)
-    if (at + indexBytes > file.size) throw damaged('it ends within its index')
-    if (at + indexBytes < file.size) throw damaged(`${file.size - at - indexBytes} bytes follow its end`)
-    const index = header.index && readIndex(header.index, documents, await file.slice(at).arrayBuffer())
-    return { documents, index }
+    return { documents, index: header.index && readWords(header, await read(layout.words)) }
+  })
+}
+
+/**
+ * Reads the header.
+ * @param size bytes of the file, where they are known
+ * @throws AlcoveError as `readCorpusFile`
+ */
+export async function openCorpusFile(read: ReadBytes, size: number | undefined): Promise<OpenFile> {
+  return await orDamaged(async () => {
+    const { version, headerEnd } = readPrefix(await read({ start: 0, end: prefixBytes }))
+    if (size !== undefined && headerEnd > size) throw damaged('it ends within its header')
+    const header = readHeader(await read({ start: prefixBytes, end: headerEnd }))
+    return { header, layout: layOut(header, version, headerEnd) }
+  })
+}
+
+/** Runs work on bytes that may be anything: whatever goes wrong is the file's fault. */
+export async function orDamaged<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
   } catch (error) {
     throw isAlcoveError(error) ? error : damaged(error instanceof Error ? error.message : String(error), error)
   }
 }
 
-async function readHeader(file: Blob): Promise<{ header: FileHeader; start: number }> {
-  if (file.size < prefixBytes) throw damaged('it is too short')
-  const prefix = new DataView(await file.slice(0, prefixBytes).arrayBuffer())
-  const found = String.fromCharCode(...[0, 1, 2, 3].map((index) => prefix.getUint8(index)))
-  if (found !== magic) throw damaged('it does not begin as one')
-  const version = prefix.getUint32(4, true)
-  if (version > fileVersion) {
-    throw new AlcoveError(
-      'version-unsupported',
-      `the corpus file is of version ${version}, this Alcove reads ${fileVersion}`,
-    )
-  }
-  const start = prefixBytes + prefix.getUint32(8, true)
-  if (start > file.size) throw damaged('it ends within its header')
-  const header: unknown = JSON.parse(await file.slice(prefixBytes, start).text())
-  if (!isHeader(header)) throw damaged('its header does not say what it should')
-  return { header, start }
-}
-
-function readDocument(row: FileRow, buffer: ArrayBuffer): FileDocument {
-  const { entry, headings, textBytes, vectorBytes } = row
+/** Text and chunk table of a document. */
+export function readContent({ entry, headings, textBytes, pageSpans }: FileRow, buffer: ArrayBuffer): DocumentContent {
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(buffer.slice(0, textBytes))
   const numbers = new Uint32Array(fromLittleEndian(buffer.slice(textBytes, textBytes + entry.chunks * 16)))
   const table: ChunkTable = {
@@ -164,16 +173,54 @@ function readDocument(row: FileRow, buffer: ArrayBuffer): FileDocument {
     pages: numbers.slice(entry.chunks * 2, entry.chunks * 3),
     headingPath: numbers.slice(entry.chunks * 3),
     headings,
+    ...(pageSpans !== undefined && { pageSpans: Uint32Array.from(pageSpans) }),
   }
   if (!isChunkTable(table, entry.chunks, text.length)) throw damaged(`the chunks of '${entry.id}' do not fit its text`)
   if (chunkTextsOf(text, table).some((chunk) => chunk === '')) throw damaged(`'${entry.id}' has an empty chunk`)
-  if (vectorBytes === 0) return { entry, content: { text, table } }
-  const vectors = new Float32Array(fromLittleEndian(buffer.slice(buffer.byteLength - vectorBytes)))
+  return { text, table }
+}
+
+function readVectors({ entry, vectorBytes }: FileRow, buffer: ArrayBuffer): Float32Array | undefined {
+  if (vectorBytes === 0) return undefined
+  const vectors = new Float32Array(fromLittleEndian(buffer))
   const isWhole = vectors.length === entry.chunks * (entry.vectors?.dimensions ?? 0)
   if (!isWhole || vectors.some((value) => !Number.isFinite(value)))
     throw damaged(`the vectors of '${entry.id}' are wrong`)
-  return { entry, content: { text, table, vectors } }
+  return vectors
 }
+
+/** The words of a file; undefined for those of another version, or by another dictionary, which can be made anew. */
+export function readWords({ index: row, documents }: FileHeader, buffer: ArrayBuffer): FileIndex | undefined {
+  if (row === undefined || row.version !== indexVersion) return undefined
+  const chunks = countChunks(row.documents, chunksById(documents))
+  const afterTerms = row.termsBytes
+  const afterLengths = afterTerms + chunks * fieldCount * 4
+  const end = afterLengths + row.tokens * row.tokenBytes
+  const numbers = fromLittleEndian(buffer.slice(afterLengths, end), row.tokenBytes)
+  const words: SegmentData = {
+    terms: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(buffer.slice(0, afterTerms)),
+    lengths: new Uint32Array(fromLittleEndian(buffer.slice(afterTerms, afterLengths))),
+    sequence: row.tokenBytes === 2 ? new Uint16Array(numbers) : new Uint32Array(numbers),
+  }
+  if (!isSameTokenizer(row.tokenizer, words.terms)) return undefined
+  if (!isSegmentData(words, chunks)) throw damaged('its index does not fit its documents')
+  return { documents: row.documents, words }
+}
+
+/** The codes of a file's vectors; undefined where it has none. */
+export function readCodes({ codes: row, documents }: FileHeader, buffer: ArrayBuffer): FileCodes | undefined {
+  if (row === undefined) return undefined
+  const { embedder, dimensions } = row
+  const chunks = countChunks(row.documents, chunksById(documents))
+  const codes = new Int8Array(buffer.slice(0, chunks * dimensions))
+  const scales = new Float32Array(fromLittleEndian(buffer.slice(chunks * dimensions)))
+  const data = { dimensions, codes, scales }
+  if (!isCodes(data, chunks)) throw damaged('the codes of its vectors do not fit its documents')
+  return { embedder, documents: row.documents, data }
+}
+
+const chunksById = (rows: readonly FileRow[]): ReadonlyMap<string, number> =>
+  new Map(rows.map(({ entry }) => [entry.id, entry.chunks]))
 
 function describeIndex({ documents, words }: FileIndex, termsBytes: number): IndexRow {
   const { sequence } = words
@@ -188,104 +235,14 @@ function describeIndex({ documents, words }: FileIndex, termsBytes: number): Ind
   }
 }
 
-/** Chunks of the documents that an index speaks of. */
-function countChunks(index: IndexRow, documents: readonly FileDocument[]): number {
-  const chunksOf = new Map(documents.map(({ entry }) => [entry.id, entry.chunks]))
-  return index.documents.reduce((sum, id) => sum + (chunksOf.get(id) ?? 0), 0)
+function describeCodes({ embedder, documents, data }: FileCodes): CodesRow {
+  return { embedder, dimensions: data.dimensions, documents }
 }
-
-function bytesOfIndex(index: IndexRow, documents: readonly FileDocument[]): number {
-  return index.termsBytes + countChunks(index, documents) * fieldCount * 4 + index.tokens * index.tokenBytes
-}
-
-/** The index of a file; undefined for one of another version, or by another dictionary, which can be made anew. */
-function readIndex(row: IndexRow, documents: readonly FileDocument[], buffer: ArrayBuffer): FileIndex | undefined {
-  if (row.version !== indexVersion || row.tokenizer !== tokenizerKey()) return undefined
-  const chunks = countChunks(row, documents)
-  const afterTerms = row.termsBytes
-  const afterLengths = afterTerms + chunks * fieldCount * 4
-  const end = afterLengths + row.tokens * row.tokenBytes
-  const numbers = fromLittleEndian(buffer.slice(afterLengths, end), row.tokenBytes)
-  const words: SegmentData = {
-    terms: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(buffer.slice(0, afterTerms)),
-    lengths: new Uint32Array(fromLittleEndian(buffer.slice(afterTerms, afterLengths))),
-    sequence: row.tokenBytes === 2 ? new Uint16Array(numbers) : new Uint32Array(numbers),
-  }
-  if (!isSegmentData(words, chunks)) throw damaged('its index does not fit its documents')
-  return { documents: row.documents, words }
-}
-
-function segmentBytes({ entry, textBytes, vectorBytes }: FileRow): number {
-  return textBytes + entry.chunks * 16 + vectorBytes
-}
-
-function isHeader(value: unknown): value is FileHeader {
-  const { product, documents, index } = (value ?? {}) as Partial<FileHeader>
-  const isKnown = product === 'alcove' && Array.isArray(documents) && documents.every(isRow)
-  return isKnown && (index === undefined || isIndexRow(index))
-}
-
-function isIndexRow(value: unknown): value is IndexRow {
-  const { version, tokenizer, documents, termsBytes, tokens, tokenBytes } = (value ?? {}) as Partial<IndexRow>
-  return (
-    isCount(version) &&
-    typeof tokenizer === 'string' &&
-    Array.isArray(documents) &&
-    new Set(documents).size === documents.length &&
-    documents.every((id) => typeof id === 'string') &&
-    isCount(termsBytes) &&
-    isCount(tokens) &&
-    (tokenBytes === 2 || tokenBytes === 4)
-  )
-}
-
-function isRow(value: unknown): value is FileRow {
-  const { entry, headings, textBytes, vectorBytes } = (value ?? {}) as Partial<FileRow>
-  return (
-    isEntry(entry) &&
-    isCount(textBytes) &&
-    isCount(vectorBytes) &&
-    vectorBytes % 4 === 0 &&
-    Array.isArray(headings) &&
-    headings.every((path) => Array.isArray(path) && path.every((title) => typeof title === 'string'))
-  )
-}
-
-function isEntry(value: unknown): value is DocumentEntry {
-  const {
-    id,
-    title,
-    url,
-    mediaType: type,
-    metadata,
-    contentHash,
-    bytes,
-    chunks,
-    writtenIn,
-    pages,
-  } = (value ?? {}) as Partial<DocumentEntry>
-  const texts = [id, title, type, contentHash]
-  return (
-    texts.every((text) => typeof text === 'string') &&
-    id !== '' &&
-    (url === undefined || typeof url === 'string') &&
-    (pages === undefined || isCount(pages)) &&
-    isCount(bytes) &&
-    isCount(chunks) &&
-    typeof metadata === 'object' &&
-    metadata !== null &&
-    Object.values(metadata).every((one) => one === null || ['string', 'number', 'boolean'].includes(typeof one)) &&
-    typeof writtenIn?.scripts === 'object' &&
-    writtenIn.scripts !== null
-  )
-}
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
 /** The bytes of numbers, little-endian. */
-function toBytes(numbers: Uint16Array | Uint32Array | Float32Array): Uint8Array<ArrayBuffer> {
+function toBytes(numbers: Int8Array | Uint16Array | Uint32Array | Float32Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(numbers.buffer as ArrayBuffer, numbers.byteOffset, numbers.byteLength)
   return isLittleEndian ? bytes : new Uint8Array(fromLittleEndian(bytes.slice().buffer, numbers.BYTES_PER_ELEMENT))
 }
@@ -296,11 +253,4 @@ function fromLittleEndian(buffer: ArrayBuffer, bytesEach = 4): ArrayBuffer {
   const bytes = new Uint8Array(buffer)
   for (let at = 0; at < bytes.length; at += bytesEach) bytes.subarray(at, at + bytesEach).reverse()
   return buffer
-}
-
-function damaged(why: string, cause?: unknown): AlcoveError {
-  return new AlcoveError('parse-failed', `this is no whole Alcove corpus file: ${why}`, {
-    cause,
-    hint: 'Export the corpus again, and import the file that comes of it.',
-  })
 }

@@ -1,4 +1,4 @@
-import type { DocumentSummary, Metadata } from '../../protocol/corpus.js'
+import type { DocumentSummary, Metadata, Span, StoredDocument } from '../../protocol/corpus.js'
 import type { WrittenIn } from '../../text/script.js'
 
 /**
@@ -63,6 +63,11 @@ export interface ChunkTable {
   readonly headingPath: Uint32Array
   /** The heading paths that occur. */
   readonly headings: readonly (readonly string[])[]
+  /**
+   * Start and end of each page in turn, from page 1 on, in UTF-16 code units of the text; absent where there are no pages, and in
+   * documents of before there was this.
+   */
+  readonly pageSpans?: Uint32Array | undefined
 }
 
 /** A document's segments. */
@@ -91,17 +96,40 @@ export function isVectorsOf({ chunks, vectors: named }: DocumentEntry, value: un
 
 /** Whether a value is a table of so many chunks of a text of that length. */
 export function isChunkTable(value: unknown, chunks: number, textLength: number): value is ChunkTable {
-  const { spans, pages, headingPath, headings } = (value ?? {}) as Partial<ChunkTable>
+  const { spans, pages, headingPath, headings, pageSpans } = (value ?? {}) as Partial<ChunkTable>
   if (!(spans instanceof Uint32Array && pages instanceof Uint32Array && headingPath instanceof Uint32Array))
     return false
   if (spans.length !== chunks * 2 || pages.length !== chunks || headingPath.length !== chunks) return false
   if (!Array.isArray(headings) || headingPath.some((index) => index >= headings.length)) return false
+  if (pageSpans !== undefined && !(pageSpans instanceof Uint32Array && pageSpans.length % 2 === 0)) return false
+  return areSpans(spans, textLength) && (pageSpans === undefined || areSpans(pageSpans, textLength))
+}
+
+function areSpans(spans: Uint32Array, textLength: number): boolean {
   for (let index = 0; index < spans.length; index += 2) {
     if ((spans[index] as number) > (spans[index + 1] as number) || (spans[index + 1] as number) > textLength)
       return false
   }
   return true
 }
+
+/** A document as `corpus.get` gives it. */
+export function presentDocument(entry: DocumentEntry, { text, table }: DocumentContent): StoredDocument {
+  const { id, title, url, metadata, pages } = entry
+  const { pageSpans } = table
+  return {
+    id,
+    title,
+    ...(url !== undefined && { url }),
+    text,
+    metadata: { ...metadata },
+    ...(pages !== undefined && { pages }),
+    ...(pageSpans !== undefined && { pageSpans: pairsOf(pageSpans) }),
+  }
+}
+
+const pairsOf = (numbers: Uint32Array): Span[] =>
+  Array.from({ length: numbers.length / 2 }, (_, at) => [numbers[at * 2] ?? 0, numbers[at * 2 + 1] ?? 0])
 
 /** An entry as `corpus.list` gives it. */
 export function summarizeEntry(entry: DocumentEntry): DocumentSummary {
@@ -122,4 +150,9 @@ export function summarizeEntry(entry: DocumentEntry): DocumentSummary {
 /** Bytes that a document takes in the store: text, chunk table and vectors. */
 export function bytesOf({ bytes, chunks, vectors }: DocumentEntry): number {
   return bytes + chunks * 16 + (vectors === undefined ? 0 : chunks * vectors.dimensions * 4)
+}
+
+/** Names a state of a corpus: another one after each change. */
+export function revisionOf({ incarnation, revision }: CorpusMeta): string {
+  return `${incarnation}/${revision}`
 }

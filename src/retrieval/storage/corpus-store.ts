@@ -1,6 +1,8 @@
 import type { CorpusOptions } from '../../protocol/corpus.js'
 import { AlcoveError } from '../../protocol/error.js'
 import type { Store } from '../../store/store.js'
+import type { SegmentData } from '../keyword/segment.js'
+import { tokenizerKey } from '../keyword/tokenize.js'
 import {
   type CorpusMeta,
   checkContent,
@@ -10,7 +12,9 @@ import {
   layoutVersion,
 } from './corpus-layout.js'
 import type { Locks } from './corpus-locks.js'
-import { createIndexStore, type IndexedDocument, type IndexSegment, type IndexStore } from './index-store.js'
+import { codesForm, createIndexStore, type IndexStore, type StoredCodes, wordsForm } from './index-store.js'
+import { readAhead } from './read-ahead.js'
+import { createStoredIndex, type StoredIndex } from './stored-index.js'
 
 /** Without Web Locks another tab may be in the middle of an add: what it wrote is left alone for so long. */
 const sweepAfterMs = 3_600_000
@@ -69,16 +73,12 @@ export interface CorpusStore {
   readVectors(
     entries: readonly DocumentEntry[],
   ): AsyncIterable<{ readonly entry: DocumentEntry; readonly vectors: Float32Array }>
-  /** Bytes that the stored index takes. */
+  /** Bytes that the stored indexes take. */
   readIndexBytes(): Promise<number>
-  /** Stored index segments, one by one; a broken or missing one is undefined. */
-  readIndex(): AsyncIterable<{ readonly name: string; readonly segment: IndexSegment | undefined }>
-  /** What the stored index segments have. One that cannot be read has no documents. */
-  readIndexed(): Promise<{ readonly name: string; readonly documents: readonly IndexedDocument[] }[]>
-  /**
-   * Stores an index segment in place of those that are named. Undefined, and nothing changed, when the index was changed meanwhile.
-   */
-  replaceIndex(replaced: readonly string[], segment: IndexSegment): Promise<string | undefined>
+  /** The stored keyword index. */
+  readonly words: StoredIndex<SegmentData>
+  /** The stored codes of the vectors of a model. */
+  codes(embedder: string): StoredIndex<StoredCodes>
   /** Stores documents with as many writes as one takes, each unless it was stored meanwhile as it is. All of them, or none. */
   putDocuments(documents: readonly NewDocument[]): Promise<PutResult[]>
   /** Stores a document, unless it was stored meanwhile as it is. */
@@ -102,22 +102,6 @@ export interface CorpusStore {
 const vectorBatch = 128
 const metaPrefix = 'corpus/'
 
-/** What `read` gives for each item, in order; the next one is being read while the caller is at work on this one. */
-async function* readAhead<Item, Value>(
-  items: readonly Item[],
-  read: (item: Item) => Promise<Value>,
-): AsyncGenerator<readonly [Item, Value]> {
-  let ahead: Promise<Value> | undefined
-  for (const [at, item] of items.entries()) {
-    const value = await (ahead ?? read(item))
-    const next = items[at + 1]
-    ahead = next === undefined ? undefined : read(next)
-    // Who leaves early does not hear of it.
-    ahead?.catch(() => {})
-    yield [item, value]
-  }
-}
-
 /** Names of all corpora in a store, in order. */
 export async function listCorpusNames(store: Store): Promise<string[]> {
   const keys = await store.keys(metaPrefix)
@@ -139,7 +123,9 @@ class KeyedCorpusStore implements CorpusStore {
   readonly #segmentPrefix: string
   readonly #namingLock: string
   readonly #writersLock: string
-  readonly #index: IndexStore
+  readonly #encoded: string
+  readonly #wordStore: IndexStore<SegmentData>
+  readonly words: StoredIndex<SegmentData>
 
   constructor({ store, name, locks, wallTime, createId }: CorpusStoreOptions) {
     const encoded = encodeURIComponent(name)
@@ -153,8 +139,11 @@ class KeyedCorpusStore implements CorpusStore {
     this.#segmentPrefix = `segment/${encoded}/`
     this.#namingLock = `alcove-corpus-naming/${encoded}`
     this.#writersLock = `alcove-corpus-writers/${encoded}`
+    this.#encoded = encoded
     const manifestKey = `index/${encoded}`
-    this.#index = createIndexStore({ store, manifestKey, segmentPrefix: this.#segmentPrefix })
+    const segmentPrefix = this.#segmentPrefix
+    this.#wordStore = createIndexStore({ store, form: wordsForm, manifestKey, segmentPrefix, stamp: tokenizerKey })
+    this.words = this.#open(this.#wordStore)
   }
 
   async readMeta(): Promise<CorpusMeta | undefined> {
@@ -238,36 +227,13 @@ class KeyedCorpusStore implements CorpusStore {
     }
   }
 
-  async *readIndex() {
-    const names = await this.#index.names()
-    for await (const [name, segment] of readAhead(names, (one) => this.#index.read(one))) yield { name, segment }
+  async readIndexBytes(): Promise<number> {
+    const sizes = await Promise.all(this.#indexes.map((index) => index.readBytes()))
+    return sizes.reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  readIndexBytes(): Promise<number> {
-    return this.#index.readBytes()
-  }
-
-  async readIndexed(): Promise<{ name: string; documents: readonly IndexedDocument[] }[]> {
-    const names = await this.#index.names()
-    const documents = await Promise.all(names.map((name) => this.#index.readDocuments(name)))
-    return names.map((name, at) => ({ name, documents: documents[at] ?? [] }))
-  }
-
-  async replaceIndex(replaced: readonly string[], segment: IndexSegment): Promise<string | undefined> {
-    const name = this.#newSegment()
-    return await this.#locks.shared(this.#writersLock, async () => {
-      await this.#store.write({ set: this.#index.valuesOf(name, segment) })
-      return await this.#locks.exclusive(this.#namingLock, async () => {
-        const [meta, names] = await Promise.all([this.readMeta(), this.#index.names()])
-        if (meta === undefined || replaced.some((old) => !names.includes(old))) {
-          await this.#store.write({ delete: this.#index.keysOf(name) })
-          return undefined
-        }
-        const old = replaced.flatMap((one) => this.#index.keysOf(one))
-        await this.#store.write({ set: [await this.#index.replace(replaced, name, segment)], delete: old })
-        return name
-      })
-    })
+  codes(embedder: string): StoredIndex<StoredCodes> {
+    return this.#open(this.#codesOf(embedder))
   }
 
   async putDocument(entry: NewEntry, content: DocumentContent, embedder: string | undefined): Promise<PutResult> {
@@ -351,9 +317,9 @@ class KeyedCorpusStore implements CorpusStore {
     await this.#locks.exclusive(this.#namingLock, async () => {
       const meta = await this.readMeta()
       const entries = await this.readEntries()
-      const index = (await this.#index.names()).flatMap((name) => this.#index.keysOf(name))
+      const index = (await Promise.all(this.#indexes.map((one) => one.keys()))).flat()
       const documents = entries.flatMap((entry) => [this.#entryPrefix + entry.id, ...this.#keysOf(entry)])
-      const keys = [...documents, ...index, this.#index.manifestKey]
+      const keys = [...documents, ...index, ...this.#manifestKeys]
       await this.#store.write({ set: meta === undefined ? [] : [this.#nextMeta(meta)], delete: keys })
     })
   }
@@ -361,7 +327,7 @@ class KeyedCorpusStore implements CorpusStore {
   async drop(): Promise<void> {
     await this.#locks.exclusive(this.#namingLock, async () => {
       const keys = await Promise.all([this.#store.keys(this.#entryPrefix), this.#store.keys(this.#segmentPrefix)])
-      await this.#store.write({ delete: [this.#metaKey, this.#index.manifestKey, ...keys.flat()] })
+      await this.#store.write({ delete: [this.#metaKey, ...this.#manifestKeys, ...keys.flat()] })
     })
   }
 
@@ -370,10 +336,10 @@ class KeyedCorpusStore implements CorpusStore {
       const [keys, entries, index] = await Promise.all([
         this.#store.keys(this.#segmentPrefix),
         this.readEntries(),
-        this.#index.names(),
+        Promise.all(this.#indexes.map((one) => one.keys())),
       ])
       const named = new Set(entries.flatMap((entry) => this.#keysOf(entry)))
-      for (const key of index.flatMap((name) => this.#index.keysOf(name))) named.add(key)
+      for (const key of index.flat()) named.add(key)
       const isOldEnough = (key: string): boolean => this.#isSafeToSweep || this.#ageOf(key) > sweepAfterMs
       const orphans = keys.filter((key) => !named.has(key) && isOldEnough(key))
       if (orphans.length > 0) await this.#store.write({ delete: orphans })
@@ -424,6 +390,36 @@ class KeyedCorpusStore implements CorpusStore {
 
   #nextMeta(meta: CorpusMeta): readonly [string, CorpusMeta] {
     return [this.#metaKey, { ...meta, version: layoutVersion, revision: meta.revision + 1 }]
+  }
+
+  /** The stored codes; which model made them is nobody's business where only their keys are wanted. */
+  #codesOf(embedder: string): IndexStore<StoredCodes> {
+    return createIndexStore({
+      store: this.#store,
+      form: codesForm,
+      manifestKey: `codes/${this.#encoded}`,
+      segmentPrefix: this.#segmentPrefix,
+      stamp: () => embedder,
+    })
+  }
+
+  get #indexes() {
+    return [this.#wordStore, this.#codesOf('')] as const
+  }
+
+  get #manifestKeys(): string[] {
+    return this.#indexes.map(({ manifestKey }) => manifestKey)
+  }
+
+  #open<Data>(index: IndexStore<Data>): StoredIndex<Data> {
+    return createStoredIndex({
+      store: this.#store,
+      index,
+      newSegment: () => this.#newSegment(),
+      writing: (work) => this.#locks.shared(this.#writersLock, work),
+      naming: (work) => this.#locks.exclusive(this.#namingLock, work),
+      exists: async () => (await this.readMeta()) !== undefined,
+    })
   }
 
   #newSegment(): string {

@@ -1,19 +1,20 @@
 import { type AlcoveError, toAlcoveError } from '../../protocol/error.js'
-import type { SegmentData } from '../keyword/segment.js'
-import type { DocumentEntry } from './corpus-layout.js'
 import type { Locks } from './corpus-locks.js'
-import type { CorpusStore } from './corpus-store.js'
 import type { IndexedDocument } from './index-store.js'
+import type { StoredIndex } from './stored-index.js'
 
-/** The index in memory, as far as it is stored. */
-export interface KeptIndex {
-  readonly entries: readonly DocumentEntry[]
-  extractWords(ids: readonly string[]): SegmentData
+/** A document of the index in memory, as an index segment would list it. */
+export interface KeptDocument {
+  readonly id: string
+  readonly row: IndexedDocument
 }
 
-export interface IndexKeeperOptions {
-  readonly store: CorpusStore
-  readonly index: KeptIndex
+export interface IndexKeeperOptions<Data> {
+  readonly stored: StoredIndex<Data>
+  /** What the index in memory has at this moment; undefined when it is about something else by now. */
+  readonly documents: () => readonly KeptDocument[] | undefined
+  /** The words, or codes, of these documents. */
+  readonly extract: (ids: readonly string[]) => Data
   readonly locks: Locks
   /** One tab writes at a time. */
   readonly lockName: string
@@ -23,8 +24,8 @@ export interface IndexKeeperOptions {
 
 /** Stores the index in the background, so that the next opening reads it. */
 export interface IndexKeeper {
-  /** Tells of a document that was made searchable from its text. Saves when there are many. */
-  note(entry: DocumentEntry): void
+  /** Tells of a document that was made searchable by itself. Saves when there are many. */
+  note(document: { readonly chunks: number }): void
   /** Tells of a stored segment that could not be read: it is replaced with the next save, which need not wait for more. */
   noteBroken(name: string): void
   /** Saves if enough was noted to be worth it. */
@@ -38,7 +39,7 @@ const manyChunks = 8192
 /** A segment of so many chunks is not merged any more. */
 const mostChunks = 32_768
 
-export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
+export function createIndexKeeper<Data>(options: IndexKeeperOptions<Data>): IndexKeeper {
   const { locks, lockName, signal, onWarning } = options
   const broken = new Set<string>()
   let noted = 0
@@ -74,19 +75,23 @@ export function createIndexKeeper(options: IndexKeeperOptions): IndexKeeper {
  * that are mostly about documents which are gone: in the manner of a log-structured merge tree, a document is written again only when
  * its segment doubles.
  */
-async function saveIndex({ store, index, signal }: IndexKeeperOptions, broken: Set<string>): Promise<void> {
-  const stored = await store.readIndexed()
+async function saveIndex<Data>(
+  { stored, documents: listDocuments, extract, signal }: IndexKeeperOptions<Data>,
+  broken: Set<string>,
+): Promise<void> {
+  const listed = await stored.readListed()
   if (signal.aborted) return
-  // From here to `extractWords` nothing is waited for: the words are those of these entries.
-  const entries = index.entries.filter(({ chunks }) => chunks > 0)
-  const keyOf = ({ segment, title, chunks }: IndexedDocument | DocumentEntry) => `${segment}/${chunks}/${title}`
-  const living = new Set(entries.map(keyOf))
-  const segments = stored.map(({ name, documents }) => {
+  // From here to `extract` nothing is waited for: what is extracted is of these documents.
+  const kept = listDocuments()?.filter(({ row }) => row.chunks > 0)
+  if (kept === undefined) return
+  const keyOf = ({ segment, title = '', chunks }: IndexedDocument) => `${segment}/${chunks}/${title}`
+  const living = new Set(kept.map(({ row }) => keyOf(row)))
+  const segments = listed.map(({ name, documents }) => {
     const alive = documents.filter((document) => !broken.has(name) && living.has(keyOf(document)))
     return { name, alive, all: countChunks(documents), chunks: countChunks(alive) }
   })
   const covered = new Set(segments.flatMap(({ alive }) => alive.map(keyOf)))
-  let chunks = countChunks(entries.filter((entry) => !covered.has(keyOf(entry))))
+  let chunks = countChunks(kept.map(({ row }) => row).filter((row) => !covered.has(keyOf(row))))
   const replaced = new Set<string>()
   for (const segment of segments.sort((a, b) => a.chunks - b.chunks)) {
     const isSmall = segment.chunks <= chunks * 2 && segment.chunks < mostChunks
@@ -96,12 +101,9 @@ async function saveIndex({ store, index, signal }: IndexKeeperOptions, broken: S
     for (const document of segment.alive) covered.delete(keyOf(document))
   }
   if (chunks < leastChunks && replaced.size === 0) return
-  const documents = entries.filter((entry) => !covered.has(keyOf(entry)))
-  const words = index.extractWords(documents.map(({ id }) => id))
-  await store.replaceIndex([...replaced], {
-    documents: documents.map(({ segment, title, chunks: count }) => ({ segment, title, chunks: count })),
-    words,
-  })
+  const missing = kept.filter(({ row }) => !covered.has(keyOf(row)))
+  const data = extract(missing.map(({ id }) => id))
+  await stored.replace([...replaced], { documents: missing.map(({ row }) => row), data })
   broken.clear()
 }
 

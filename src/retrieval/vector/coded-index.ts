@@ -1,5 +1,5 @@
 import { AlcoveError } from '../../protocol/error.js'
-import { countRows, lengthError, lengthOf, lengthsOf, normalizeVector } from './encode.js'
+import { countRows, type EncodedVectors, lengthError, lengthOf, lengthsOf, normalizeVector } from './encode.js'
 import { IdTable } from './id-table.js'
 import { createKernels } from './kernels.js'
 import { Partition } from './partition.js'
@@ -107,6 +107,36 @@ export class CodedVectorIndex implements VectorIndex {
       this.#put(ids, first, rows, encoder.load(codes, scales, first, rows), vectors, first * dimensions, lengths)
     }
     this.#schedule()
+  }
+
+  refine(ids: readonly number[] | Uint32Array, vectors: Float32Array): void {
+    const { dimensions } = this
+    const count = countRows(vectors.length, dimensions)
+    if (count !== ids.length) {
+      throw new AlcoveError('invalid-argument', `expected a vector for each of ${ids.length} ids, got ${count}`)
+    }
+    const lengths = lengthsOf(vectors, count, dimensions)
+    for (let index = 0; index < count; index++) {
+      const id = ids[index] as number
+      const row = isId(id) ? this.#table.get(id) : -1
+      if (row >= 0) this.#residuals.write(row, vectors, index * dimensions, lengths[index] as number)
+    }
+  }
+
+  extract(ids: readonly number[] | Uint32Array): EncodedVectors {
+    const { dimensions } = this
+    const codes = new Int8Array(ids.length * dimensions)
+    const scales = new Float32Array(ids.length)
+    const bytes = this.#rows.codes
+    for (let index = 0; index < ids.length; index++) {
+      const id = ids[index] as number
+      const row = isId(id) ? this.#table.get(id) : -1
+      if (row < 0) throw new AlcoveError('not-found', `expected an id of the index, got ${id}`)
+      const address = this.#rows.addressOf(row)
+      codes.set(bytes.subarray(address, address + dimensions), index * dimensions)
+      scales[index] = this.#rows.scaleOf(row)
+    }
+    return { codes, scales }
   }
 
   remove(ids: readonly number[] | Uint32Array): number {

@@ -57,6 +57,17 @@ export interface VectorIndex {
    *   finite and above 0, and for an id that is none; `out-of-memory`
    */
   addSegment(segment: VectorSegment): void
+  /**
+   * Takes the vectors of ids that are there by their codes alone, so that they are scored exactly; others are passed over. The codes must be
+   * those of these vectors.
+   * @throws AlcoveError as `add`
+   */
+  refine(ids: readonly number[] | Uint32Array, vectors: Float32Array): void
+  /**
+   * Codes and scales of ids, in order, as `addSegment` takes them.
+   * @throws AlcoveError `not-found` for an id that is not there
+   */
+  extract(ids: readonly number[] | Uint32Array): EncodedVectors
   /** Removes ids; those that are not there are passed over. Returns how many were. */
   remove(ids: readonly number[] | Uint32Array): number
   /**

@@ -341,3 +341,43 @@ describe('the battery', () => {
     expect(pace.isGentle).toBe(false)
   })
 })
+
+describe('what the parser tells', () => {
+  const parsed = {
+    mediaType: 'application/pdf',
+    text: 'First page.\n\nThird page.',
+    pages: [
+      { page: 1, span: [0, 13] as const },
+      { page: 3, span: [13, 24] as const },
+    ],
+    headings: [],
+    warnings: [{ code: 'pages-without-text' as const, message: '1 of 3 pages have no text' }],
+  }
+
+  test('of what it could not read comes with the progress and with the result', async () => {
+    const { host } = openHost({ parse: async () => parsed })
+    const corpus = await host.open('c')
+    const run = corpus.add({ id: 'scan', title: 'Scan', data: new Blob(['x']) })
+    const told: AddProgress[] = []
+    for await (const progress of run) told.push(progress)
+    expect(told.find(({ type }) => type === 'ready')?.warnings).toEqual(parsed.warnings)
+    expect((await run).warnings).toEqual([{ ...parsed.warnings[0], id: 'scan', title: 'Scan' }])
+    expect(await corpus.add({ id: 'scan', title: 'Scan', data: new Blob(['x']) })).not.toHaveProperty('warnings')
+  })
+
+  test('of pages is kept, and is in a file of the corpus', async () => {
+    const { host } = openHost({ parse: async () => parsed })
+    const corpus = await host.open('c')
+    await corpus.add({ id: 'scan', data: new Blob(['x']) })
+    // Of the second page nothing is known.
+    const spans = [
+      [0, 13],
+      [0, 0],
+      [13, 24],
+    ]
+    expect((await corpus.get('scan'))?.pageSpans).toEqual(spans)
+    const copy = await host.open('copy')
+    await copy.import(await corpus.export())
+    expect((await copy.get('scan'))?.pageSpans).toEqual(spans)
+  })
+})

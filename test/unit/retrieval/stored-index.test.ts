@@ -127,6 +127,75 @@ describe('opening', () => {
     expect(await found('title16 ')).toEqual([])
   })
 
+  test('searches vectors by their stored codes, reads those of what it finds, and the others when it has answered', async () => {
+    const inner = await fill()
+    await until(async () => (await inner.keys('segment/')).some((key) => key.endsWith('/codes')))
+    const fresh = await openHost({ embedder: fakeEmbedder() }).host.open('c', options)
+    await fresh.add(documents(0, 40))
+    let isWithheld = true
+    const { store, read } = watch(inner)
+    const withheld: Store = {
+      ...store,
+      async getMany<T>(keys: readonly string[]) {
+        const values = await store.getMany<T>(keys)
+        return isWithheld ? values.map((value, at) => (keys[at]?.endsWith('/vectors') ? undefined : value)) : values
+      },
+    }
+    const corpus = await openHost({ store: withheld, embedder: fakeEmbedder() }).host.open('c')
+    const search = async (one: Corpus) =>
+      (await one.search('title9 speaks', { mode: 'vector', topK: 2 })).map(({ score }) => score)
+    const exact = await search(fresh)
+    const coded = await search(corpus)
+    // Vectors that are gone leave their codes.
+    expect(coded).not.toEqual(exact)
+    for (const [at, score] of coded.entries()) expect(Math.abs(score - (exact[at] ?? 0))).toBeLessThan(0.01)
+    isWithheld = false
+    read.length = 0
+    const close = (await search(corpus)).map((score, at) => Math.abs(score - (exact[at] ?? 0)))
+    expect(Math.max(...close)).toBeLessThan(1e-6)
+    const vectorKeys = () => new Set(read.flat().filter((key) => key.endsWith('/vectors')))
+    await until(async () => vectorKeys().size === 40)
+  })
+
+  test('codes that are broken, gone, or of other vectors are made anew from the vectors', async () => {
+    for (const damage of ['codes', 'coded', 'missing', 'manifest', 'model'] as const) {
+      const store = await fill()
+      const coded = async () => (await store.keys('segment/')).filter((key) => key.endsWith('/codes'))
+      await until(async () => (await coded()).length > 0)
+      const [key = ''] = await coded()
+      const before = await coded()
+      if (damage === 'codes') await store.write({ set: [[key, { dimensions: 128, codes: new Int8Array(3) }]] })
+      if (damage === 'coded') await store.write({ set: [[key.replace('/codes', '/coded'), [{ segment: 5 }]]] })
+      if (damage === 'missing') await store.write({ delete: [key] })
+      if (damage === 'manifest') await store.write({ set: [['codes/c', 'nonsense']] })
+      if (damage === 'model') {
+        const manifest = await store.get<object>('codes/c')
+        await store.write({ set: [['codes/c', { ...manifest, stamp: 'another model' }]] })
+      }
+      const { host, warnings } = openHost({ store, embedder: fakeEmbedder() })
+      const corpus = await host.open('c')
+      const [hit] = await corpus.search('speaks of subject12 here', { mode: 'vector', topK: 1 })
+      expect(hit?.source.id, damage).toBe('doc12')
+      expect(await corpus.stats()).toMatchObject({ pendingVectors: 0 })
+      expect(warnings).toEqual([])
+      await until(async () => (await coded()).some((one) => !before.includes(one)))
+    }
+  })
+
+  test('a document that changes while it is known by its codes keeps what it was changed to', async () => {
+    const store = await fill()
+    await until(async () => (await store.keys('segment/')).some((key) => key.endsWith('/codes')))
+    const corpus = await openHost({ store, embedder: fakeEmbedder() }).host.open('c')
+    const find = async (query: string) => (await corpus.search(query, { mode: 'vector', topK: 1 }))[0]?.source.id
+    await find('anything')
+    await corpus.add({ id: 'doc13', title: 'Title13', text: 'Now it tells of herons.' })
+    await corpus.remove('doc12')
+    for (let round = 0; round < 5; round++) {
+      expect(await find('it tells of herons')).toBe('doc13')
+      expect(await find('speaks of subject12 here')).not.toBe('doc12')
+    }
+  })
+
   test('a broken or missing segment of the index is made anew', async () => {
     for (const damage of ['words', 'indexed', 'missing', 'manifest'] as const) {
       const store = await fill()
@@ -278,6 +347,31 @@ describe('a crash', () => {
     }
     expect(crashes).toBeGreaterThan(20)
   }, 60_000)
+
+  test('in a group of documents that are written together loses none that was told to be ready', async () => {
+    for (let at = 2; at < 24; at++) {
+      const inner = createMemoryStore()
+      let writes = 0
+      const { store } = watch(inner, () => {
+        if (writes++ >= at) throw new AlcoveError('store-blocked', 'the worker is gone')
+      })
+      const { host } = openHost({ store, embedder: fakeEmbedder() })
+      const corpus = await host.open('c', options)
+      const told: string[] = []
+      const run = corpus.add(documents(0, 30))
+      for await (const { type, id = '' } of run) {
+        if (type !== 'ready') continue
+        // At this moment, not at the end.
+        expect(await inner.get(`document/c/${id}`), id).toBeDefined()
+        told.push(id)
+      }
+      const { added, ids } = await run
+      expect(added).toBe(told.length)
+      await host.close()
+      const list = await (await openHost({ store: inner }).host.open('c')).list()
+      expect(list.map(({ id }) => id)).toEqual(expect.arrayContaining([...told, ...ids]))
+    }
+  })
 
   test('storage that is full when the index is stored costs the index only', async () => {
     const inner = createMemoryStore()

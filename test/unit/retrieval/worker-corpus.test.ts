@@ -202,3 +202,27 @@ test('what goes wrong without stopping anything is told', async () => {
   await until(async () => warnings.length > 0)
   expect(warnings.map(({ code, hint }) => [code, hint])).toEqual([['store-blocked', 'Allow it.']])
 })
+
+test('an error of a model of the page keeps its code, its hint and its details on its way', async () => {
+  const warnings: AlcoveError[] = []
+  const model = fakeEmbedder({ id: 'page:words' })
+  model.failure = new AlcoveError('quota-exceeded', 'no more today', { hint: 'Come back.', details: { left: 0 } })
+  const { corpora } = open({ embedder: model, onWarning: (error) => warnings.push(error) })
+  const corpus = await corpora.open('c')
+  await corpus.add(note)
+  await until(async () => warnings.length > 0)
+  expect(warnings[0]).toMatchObject({ code: 'quota-exceeded', hint: 'Come back.', details: { left: 0 } })
+  await expect(corpus.search('heron', { mode: 'vector' })).rejects.toMatchObject({ code: 'quota-exceeded' })
+})
+
+test('files of a folder cross with their paths, and what would change a file on a server is refused there', async () => {
+  const { corpora } = open()
+  const corpus = await corpora.open('c')
+  const file = (path: string, text: string) =>
+    Object.defineProperty(new File([text], path.split('/').at(-1) ?? ''), 'webkitRelativePath', { value: path })
+  expect(await corpus.sync([file('docs/a/x.md', '# Ants'), file('docs/b/x.md', '# Bees')])).toMatchObject({
+    ids: ['docs/a/x.md', 'docs/b/x.md'],
+    removed: 0,
+  })
+  expect((await corpus.sync([file('docs/b/x.md', '# Bees')])).removed).toBe(1)
+})
