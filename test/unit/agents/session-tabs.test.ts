@@ -81,8 +81,7 @@ describe('two tabs on one session', () => {
     await Promise.all([...writers, second.rename('Both')])
     const [summary] = await (await desk.tab()).list()
     expect(summary).toMatchObject({ messageCount: 40, title: 'Both' })
-    const all = await desk.store.entries<{ message: { content: string } }>(`m/${first.id}/`)
-    expect(new Set(all.map(([, row]) => row.message.content)).size).toBe(40)
+    expect(new Set(await textsOf(first)).size).toBe(40)
   })
 
   it('each is told what the other did', async () => {
