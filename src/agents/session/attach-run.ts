@@ -100,13 +100,13 @@ async function prepare({ rows, sessionId, intent }: AttachOptions, { given, reco
   }
   const shown = closing.find(({ run }) => run.tail === headRow.head)?.added.at(-1)?.id ?? headRow.head
   const base = intent.type === 'rerun' ? questionOf([...messages, ...closed], intent.from ?? shown) : shown
-  const history = readBranch([...messages, ...closed], base).map(({ message }) => message)
   const asked = intent.type === 'ask' && !given.resumed ? readInput(given.input) : []
   const added = rows.rowsOf(asked, base)
   const tail = added.at(-1)?.id ?? base
+  const input = [...readBranch([...messages, ...closed], base), ...added].map(({ message }) => message)
   const row = newRun(rows, record, tail)
   const write = { messages: [...closed, ...added], run: row, endedRuns, move: { to: tail } }
-  return { start: { input: [...history, ...asked], resumed: given.resumed, write }, row, isAgain: false }
+  return { start: { input, resumed: given.resumed, write }, row, isAgain: false }
 }
 
 function newRun(rows: SessionStore, record: RunRecord, base: string | null): RunRow {

@@ -126,29 +126,41 @@ export class SessionStore {
    * Writes all of it or nothing. Two tabs do so one after the other.
    * @throws AlcoveError `not-found` when the session was deleted; `invalid-argument` for a message that cannot be stored
    */
-  async write(id: string, { messages = [], move, run, endedRuns = [] }: SessionWrite): Promise<void> {
+  async write(id: string, write: SessionWrite): Promise<void> {
     await this.locks.exclusive(this.lockName(id, 'rows'), async () => {
-      const { head: old } = await this.readSession(id)
-      const follows = move !== undefined && (move.from === undefined || move.from === old.head)
-      const head: HeadRow = {
-        head: follows ? move.to : old.head,
-        updatedAt: messages.length > 0 ? this.#options.wallTime() : old.updatedAt,
-        firstLine: old.firstLine || firstLineOf(messages.map(({ message }) => message)),
-        messageCount: old.messageCount + messages.length,
-        bytes: old.bytes + messages.reduce((sum, row) => sum + approximateBytes(row), 0),
-      }
-      const isMoved = messages.length > 0 || head.head !== old.head
-      await this.store.write({
-        set: [
-          ...messages.map((row) => [`${messagePrefix(id)}${row.id}`, row] as const),
-          ...(isMoved ? [[headKey(id), head] as const] : []),
-          ...(run ? [[`${runPrefix(id)}${run.id}`, run] as const] : []),
-        ],
-        delete: endedRuns.map((runId) => `${runPrefix(id)}${runId}`),
-      })
-      if (isMoved) this.tell({ id, type: 'messages' })
-      else this.tell({ id, type: 'run' })
+      await this.#write(id, (await this.readSession(id)).head, write)
     })
+  }
+
+  /** Adds messages after the last one that is shown, whoever wrote that. Gives their ids. Throws as `write` does. */
+  async append(id: string, messages: readonly Message[]): Promise<string[]> {
+    return await this.locks.exclusive(this.lockName(id, 'rows'), async () => {
+      const { head } = await this.readSession(id)
+      const added = this.rowsOf(messages, head.head)
+      await this.#write(id, head, { messages: added, move: { to: added.at(-1)?.id ?? head.head } })
+      return added.map((row) => row.id)
+    })
+  }
+
+  async #write(id: string, old: HeadRow, { messages = [], move, run, endedRuns = [] }: SessionWrite): Promise<void> {
+    const follows = move !== undefined && (move.from === undefined || move.from === old.head)
+    const head: HeadRow = {
+      head: follows ? move.to : old.head,
+      updatedAt: messages.length > 0 ? this.#options.wallTime() : old.updatedAt,
+      firstLine: old.firstLine || firstLineOf(messages.map(({ message }) => message)),
+      messageCount: old.messageCount + messages.length,
+      bytes: old.bytes + messages.reduce((sum, row) => sum + approximateBytes(row), 0),
+    }
+    const isMoved = messages.length > 0 || head.head !== old.head
+    await this.store.write({
+      set: [
+        ...messages.map((row) => [`${messagePrefix(id)}${row.id}`, row] as const),
+        ...(isMoved ? [[headKey(id), head] as const] : []),
+        ...(run ? [[`${runPrefix(id)}${run.id}`, run] as const] : []),
+      ],
+      delete: endedRuns.map((runId) => `${runPrefix(id)}${runId}`),
+    })
+    this.tell({ id, type: isMoved ? 'messages' : 'run' })
   }
 
   /** Makes a session with its messages. */

@@ -140,12 +140,10 @@ export async function openSession(id: string, environment: SessionEnvironment): 
     async add(given) {
       const messages = Array.isArray(given) ? (given as readonly Message[]) : [given as Message]
       checkMessages(messages, 'add')
-      const shown = await readShown()
-      const added = rows.rowsOf(messages, shown.at(-1)?.id ?? null)
-      const to = added.at(-1)?.id
-      if (to !== undefined) await rows.write(id, { messages: added, move: { to } })
+      await rows.settled(id)
+      const ids = await rows.append(id, messages)
       title ||= firstLineOf(messages)
-      return added.map((row) => row.id)
+      return ids
     },
     async rename(given) {
       if (typeof given !== 'string' || given.trim() === '') {

@@ -93,6 +93,36 @@ describe('a session keeps a conversation', () => {
     expect(await textsOf(session)).toEqual(['Tell me', 'Again', 'Better.'])
   })
 
+  it('a run that is aborted while the session is read holds up nobody', async () => {
+    const store = createMemoryStore()
+    let delayMs = 0
+    const desk = openDesk({
+      ...store,
+      entries: async (prefix, page) => {
+        await new Promise((resolve) => setTimeout(resolve, delayMs))
+        return await store.entries(prefix, page)
+      },
+    })
+    const session = await (await desk.tab()).create()
+    delayMs = 20
+    const run = agentOf(['never']).agent.stream('First?', { session })
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    run.abort()
+    expect(await run.finish).toMatchObject({ reason: 'aborted' })
+    await agentOf(['Two.']).agent.generate('Second?', { session })
+    expect((await textsOf(session)).slice(-2)).toEqual(['Second?', 'Two.'])
+    expect(await store.keys('r/')).toEqual([])
+  })
+
+  it('ids of the caller are not those of the session, and no model sees any', async () => {
+    const session = await (await openDesk().tab()).create()
+    const { agent, model } = agentOf(['One.', 'Two.'])
+    await agent.generate({ role: 'user', content: 'First?', id: 'mine' }, { session })
+    await agent.generate('Second?', { session })
+    expect((await session.messages())[0]?.id).not.toBe('mine')
+    expect(model.requests.flatMap(({ messages }) => messages).some((message) => 'id' in message)).toBe(false)
+  })
+
   it('a run that fails keeps what it had, and says so', async () => {
     const desk = openDesk()
     const session = await (await desk.tab()).create()
