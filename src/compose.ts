@@ -1,6 +1,6 @@
 import type { Sessions } from './agents/session/sessions.js'
-import type { ClientLoadOptions, Core, Health } from './client.js'
-import { composeDocuments, type Documents } from './compose-documents.js'
+import type { ClientLoadOptions, Core, Health, WorkerHealth } from './client.js'
+import type { Documents } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
 import type { Storage } from './compose-storage.js'
 import type { ModelConstraints } from './engines/choice/constraints.js'
@@ -47,17 +47,20 @@ export async function compose(settings: Settings): Promise<Core> {
     sources,
     onWarning,
     remote,
-    inspectEmbedder: (id, signal) => documents.inspect(id, signal),
+    inspectEmbedder: async (id, signal) => (await documents()).inspect(id, signal),
     reserve: async (id, bytes) => (await storage()).reserve(id, bytes),
   })
-  const documents: Documents = composeDocuments({
-    settings,
-    sources,
-    onWarning,
-    remote,
-    consent: models.consent,
-    planEmbedders: models.planEmbedders,
-  })
+  let composed: Promise<Documents> | undefined
+  /** What `documents` has given; undefined while nobody has asked for documents. */
+  let known: Documents | undefined
+  const documents = (): Promise<Documents> => {
+    composed ??= import('./compose-documents.js').then(({ composeDocuments }) => {
+      const { consent, planEmbedders } = models
+      known = composeDocuments({ settings, sources, onWarning, remote, consent, planEmbedders })
+      return known
+    })
+    return composed
+  }
 
   let chats: Promise<Sessions> | undefined
   const sessions = (): Promise<Sessions> => {
@@ -69,15 +72,15 @@ export async function compose(settings: Settings): Promise<Core> {
   let opened: Promise<Storage> | undefined
   /** What only few pages use is fetched with its first use. */
   const storage = (): Promise<Storage> => {
-    opened ??= import('./compose-storage.js').then(({ composeStorage }) =>
-      composeStorage({ settings, sources, models, documents, sessions }),
+    opened ??= Promise.all([import('./compose-storage.js'), documents()]).then(([{ composeStorage }, own]) =>
+      composeStorage({ settings, sources, models, documents: own, sessions }),
     )
     return opened
   }
 
   const chosen = (): LadderReport['chosen'] => ({
     ...models.registry.report().chosen,
-    embedding: documents.embedder?.loaded ? documents.embedder.id : null,
+    embedding: known?.embedder?.loaded ? known.embedder.id : null,
   })
 
   async function load({ signal, onProgress, prime, constraints }: ClientLoadOptions = {}): Promise<LadderReport> {
@@ -86,7 +89,10 @@ export async function compose(settings: Settings): Promise<Core> {
     const { registry } = models
     if (constraints) models.constrain({ ...own, ...given })
     const wanted = given.task ?? own.task
-    const embedding = wanted === undefined || wanted === 'embedding' ? documents.loadEmbedder(options) : undefined
+    const embedding =
+      wanted === undefined || wanted === 'embedding'
+        ? documents().then(({ loadEmbedder }) => loadEmbedder(options))
+        : undefined
     embedding?.catch(() => {})
     const tasks = (['chat', 'documents', 'tools'] as const).filter((task) => wanted === undefined || wanted === task)
     for (const task of tasks) {
@@ -96,11 +102,12 @@ export async function compose(settings: Settings): Promise<Core> {
     await embedding
     if (prime) await primeModel(await registry.resolve('chat', options), prime, signal)
     const { refused, predictions } = registry.report()
-    return { chosen: chosen(), device: await models.device(), refused: [...refused, ...documents.refused], predictions }
+    const device = await models.device()
+    return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions }
   }
 
   async function use(task: ModelTask, id: string, options?: LoadOptions): Promise<void> {
-    if (task === 'embedding') await documents.useEmbedder(id, options)
+    if (task === 'embedding') await (await documents()).useEmbedder(id, options)
     else await models.registry.use(task, id, options)
   }
 
@@ -109,12 +116,15 @@ export async function compose(settings: Settings): Promise<Core> {
       const read = constraints && (await readConstraints('agent', constraints))
       return models.resolve(model, read?.task ?? task, { ...options, constraints: read })
     },
-    openCorpus: documents.open,
-    embeddingModel: documents.embeddingModel,
-    corpora: { list: () => documents.corpora.list(), delete: (name) => documents.corpora.delete(name) },
+    openCorpus: async (name, options) => (await documents()).open(name, options),
+    embeddingModel: async (options) => (await documents()).embeddingModel(options),
+    corpora: {
+      list: async () => (await documents()).corpora.list(),
+      delete: async (name) => (await documents()).corpora.delete(name),
+    },
     models: {
       async list() {
-        const rows = await models.registry.list(documents.embedder)
+        const rows = await models.registry.list((await documents()).embedder)
         const stored = await (await storage()).describe(rows.map(({ id }) => id))
         return rows.map((row) => ({ ...row, ...stored.get(row.id) }))
       },
@@ -122,7 +132,7 @@ export async function compose(settings: Settings): Promise<Core> {
       unpin: async (id) => (await storage()).setPinned(id, false),
       use,
       async delete(id) {
-        await documents.dropEmbedder(id)
+        await (await documents()).dropEmbedder(id)
         await models.registry.delete(id)
       },
     },
@@ -133,18 +143,15 @@ export async function compose(settings: Settings): Promise<Core> {
     sessions: async () => (await sessions()).api,
     load,
     availability: async (task = 'chat') =>
-      task === 'embedding' ? documents.availability() : models.registry.availability(task),
+      task === 'embedding' ? (await documents()).availability() : models.registry.availability(task),
     async preload(requests, { signal } = {}) {
       const model = await models.resolve(undefined, 'chat', { signal, cache: true })
       await (await import('./engines/cached-model.js')).preloadAnswers(model, requests, { signal })
     },
     async health(): Promise<Health> {
-      const { host } = documents
+      const stateOf = ({ state, restarts }: WorkerHealth): WorkerHealth => ({ state, restarts })
       return {
-        workers: {
-          llm: { state: models.host.state, restarts: models.host.restarts },
-          retrieval: { state: host.state, restarts: host.restarts },
-        },
+        workers: { llm: stateOf(models.host), retrieval: stateOf(known?.host ?? { state: 'idle', restarts: 0 }) },
         models: chosen(),
         warnings: [...warnings],
       }
@@ -153,7 +160,7 @@ export async function compose(settings: Settings): Promise<Core> {
       void engine?.then((http) => http.close()).catch(() => {})
       await (await chats?.catch(() => undefined))?.close()
       await models.close()
-      await documents.host.close()
+      await (await composed?.catch(() => undefined))?.host.close()
     },
   }
 }

@@ -157,6 +157,7 @@ function carelessStore(): Store {
 test('a store that shares its values, writes by halves, does not sort and never closes is found out', async () => {
   expect(await failing((runner) => storeContract(runner, async () => carelessStore()))).toEqual([
     'gives all values under a prefix, in the order of their keys',
+    'gives the entries of a prefix in order, also in pages',
     'a value that was read or written is not the stored one',
     'a write that fails changes nothing',
     'lists keys by prefix, sorted by code units',
