@@ -1,5 +1,5 @@
+import type { Answers } from './compose-answers.js'
 import type { Choice } from './compose-choice.js'
-import { type CachedAnswer, cachedAnswerVersion, cacheModel, isCachedAnswer } from './engines/cached-model.js'
 import { type Consent, createConsent } from './engines/choice/consent.js'
 import type { ModelConstraints } from './engines/choice/constraints.js'
 import type { DeviceProfile } from './engines/choice/device.js'
@@ -8,6 +8,7 @@ import { createModelSpec, type ModelSources } from './engines/choice/model-spec.
 import type { Refusal } from './engines/choice/report.js'
 import type { ModelInspection, ModelSpec } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
+import { cacheWhenAsked } from './engines/model-front.js'
 import type { LlmApi } from './engines/serve-model.js'
 import { createWorkerModel, inspectModel, removeModel } from './engines/worker-model.js'
 import { openLlmWorker } from './package-workers.js'
@@ -16,8 +17,6 @@ import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
 import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
 import type { Settings } from './settings.js'
-import { openStore } from './store/idb-store.js'
-import { createTieredCache, type TieredCache } from './store/tiered-cache.js'
 
 const isRemote = (id: string) => id.startsWith('http:')
 /** Models without files of ours. */
@@ -75,7 +74,7 @@ export function composeModels(options: ModelsOptions): Models {
   })
   let profile: Promise<DeviceProfile> | undefined
   let consent: Consent | undefined
-  let answers: TieredCache<CachedAnswer> | undefined
+  let answers: Promise<Answers> | undefined
 
   const device = () => {
     profile ??= import('./engines/choice/device.js').then(({ probeDevice }) => probeDevice())
@@ -95,14 +94,10 @@ export function composeModels(options: ModelsOptions): Models {
     }
     return consent
   }
-  const answerCache = (limits: NonNullable<Settings['cache']>) => {
-    answers ??= createTieredCache<CachedAnswer>({
-      ...limits,
-      store: openStore(`${settings.storageName}-answers`, { onFallback: onWarning }),
-      version: cachedAnswerVersion,
-      check: isCachedAnswer,
-      onWarning,
-    })
+  const answerCache = (limits: NonNullable<Settings['cache']>): Promise<Answers> => {
+    answers ??= import('./compose-answers.js').then(({ composeAnswers }) =>
+      composeAnswers(settings.storageName, limits, onWarning),
+    )
     return answers
   }
 
@@ -200,11 +195,16 @@ export function composeModels(options: ModelsOptions): Models {
   /** One decorated model for each model and mode, so that equal requests in flight meet. */
   const decorated = new WeakMap<ChatModel, Map<string, ChatModel>>()
   function withCache(model: ChatModel, mode: 'auto' | 'always'): ChatModel {
-    if (!settings.cache) return model
+    const limits = settings.cache
+    if (!limits) return model
     const modes = decorated.get(model) ?? new Map<string, ChatModel>()
     decorated.set(model, modes)
-    const cached =
-      modes.get(mode) ?? cacheModel(model, answerCache(settings.cache), { mode, revision: revisionOf(model) })
+    let opened: Promise<ChatModel> | undefined
+    const open = () => {
+      opened ??= answerCache(limits).then((own) => own.cached(model, mode, revisionOf(model)))
+      return opened
+    }
+    const cached = modes.get(mode) ?? cacheWhenAsked(model, mode, open)
     modes.set(mode, cached)
     return cached
   }
@@ -229,14 +229,14 @@ export function composeModels(options: ModelsOptions): Models {
             : model
       return cache === false ? own : withCache(own, cache === true ? 'always' : 'auto')
     },
-    answerUsage: async () => (settings.cache ? (await answerCache(settings.cache).usage()).bytes : 0),
+    answerUsage: async () => (settings.cache ? (await answerCache(settings.cache)).usage() : 0),
     async clearAnswers() {
-      if (settings.cache) await answerCache(settings.cache).clear()
+      if (settings.cache) await (await answerCache(settings.cache)).clear()
     },
     async close() {
       // Ending the worker frees its models, also one that is busy and would let a dispose wait.
       await own?.dispose()
-      await answers?.close()
+      await (await answers?.catch(() => undefined))?.close()
       await (await opened)?.close()
       await host.close()
     },

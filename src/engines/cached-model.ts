@@ -5,6 +5,7 @@ import { createSharedStream, type SharedStream } from '../runtime/shared-stream.
 import { iterate, streamOf } from '../runtime/stream.js'
 import type { TieredCache } from '../store/tiered-cache.js'
 import { canonicalJson, sha256Hex } from '../text/hash.js'
+import { type AnswerCacheMode, frontOf, isCacheable } from './model-front.js'
 
 /** Grows when the key or the form of what is stored changes. */
 export const cachedAnswerVersion = 1
@@ -13,9 +14,6 @@ export const cachedAnswerVersion = 1
 export interface CachedAnswer {
   readonly parts: readonly ModelPart[]
 }
-
-/** `auto`: only where the request is deterministic, so at temperature 0 or with a seed. */
-export type AnswerCacheMode = 'auto' | 'always' | 'off'
 
 /** `hit`: replayed. `shared`: joined to the same request in flight. `miss`: generated. */
 export interface AnswerCacheEvent {
@@ -87,32 +85,11 @@ export function cacheModel(
     }
   }
 
-  return {
-    id: model.id,
-    get contextTokens() {
-      return model.contextTokens
-    },
-    get capabilities() {
-      return model.capabilities
-    },
-    get isLoaded() {
-      return model.isLoaded
-    },
-    get device() {
-      return model.device
-    },
-    load: (loadOptions) => model.load(loadOptions),
-    stream(request, { signal } = {}) {
-      const isWanted = mode === 'always' || (mode === 'auto' && isDeterministic(request))
-      return isWanted ? streamOf((inner) => answer(request, inner), { signal }) : model.stream(request, { signal })
-    },
-    countTokens: (request) => model.countTokens(request),
-    dispose: () => model.dispose(),
-  }
-}
-
-function isDeterministic({ sampling }: ModelRequest): boolean {
-  return sampling?.temperature === 0 || sampling?.seed !== undefined
+  return frontOf(model, (request, { signal } = {}) =>
+    isCacheable(request, mode)
+      ? streamOf((inner) => answer(request, inner), { signal })
+      : model.stream(request, { signal }),
+  )
 }
 
 /**
