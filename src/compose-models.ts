@@ -136,7 +136,23 @@ export function composeModels(options: ModelsOptions): Models {
     if (isRemote(id)) return (await remote()).chat(id)
     const known = await readSpec(id)
     const spec = contextTokens === undefined ? known : { ...known, contextTokens }
-    return createWorkerModel({ spec, host, beforeLoad: ({ signal }) => beforeLoad(id, signal) })
+    return createWorkerModel({
+      spec,
+      host,
+      beforeLoad: ({ signal }) => beforeLoad(id, signal),
+      onFailure({ error, contextTokens: had, reaction }) {
+        if (reaction === 'smaller') void noteFailure(id, error, had)
+      },
+    })
+  }
+
+  /** What was mended by a shorter context is remembered too: the next choice on this device begins with that. */
+  async function noteFailure(id: string, error: AlcoveError, contextTokens: number): Promise<void> {
+    try {
+      await (await (await choice()).notes()).failed(id, error, contextTokens)
+    } catch {
+      // Nothing is remembered then.
+    }
   }
 
   const isEmbedder = async (id: string) =>

@@ -1,6 +1,7 @@
 import { toAlcoveError } from '../../protocol/error.js'
 import type { ChatModel, ModelPart } from '../../protocol/model.js'
 import { iterate, streamOf } from '../../runtime/stream.js'
+import { frontOf } from '../model-front.js'
 import type { DeviceNotes } from './device-memory.js'
 
 /** Failures in the middle of an answer that speak against the model on this device. */
@@ -33,22 +34,9 @@ export function observeModel(model: ChatModel, notes: DeviceNotes): ChatModel {
     }
   }
 
-  const own: ChatModel = {
-    id: model.id,
-    get contextTokens() {
-      return model.contextTokens
-    },
-    get capabilities() {
-      return model.capabilities
-    },
-    get isLoaded() {
-      return model.isLoaded
-    },
-    load: (options) => model.load(options),
-    stream: (request, options = {}) => streamOf((signal) => answer(model.stream(request, { signal })), options),
-    countTokens: (request) => model.countTokens(request),
-    dispose: () => model.dispose(),
-  }
+  const own = frontOf(model, (request, options = {}) =>
+    streamOf((signal) => answer(model.stream(request, { signal })), options),
+  )
   observed.set(model, own)
   return own
 }
