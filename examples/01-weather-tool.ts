@@ -15,7 +15,7 @@ const getWeather = tool({
 })
 
 /** `required` makes even a very small model look before it answers. */
-export async function* askWeather(alcove: Alcove, question = 'What is the weather in Bergen?') {
+export async function* askWeather(alcove: Alcove, question = 'What is the weather in Lisbon?') {
   const agent = alcove.agent({
     tools: [getWeather],
     toolChoice: 'required',

@@ -4,8 +4,8 @@ import type { Alcove } from 'alcove'
 /** The messages of the session come before the question by themselves, and what the run adds is kept while it goes on. */
 export async function* talkAcrossReloads(
   alcove: Alcove,
-  question = 'Hello! My name is Ingrid.',
-  later = 'What is my name?',
+  question = 'My boat is called Marigold.',
+  later = 'What is my boat called?',
 ) {
   const agent = alcove.agent({ instructions: 'Be short.', sampling: { temperature: 0, maxTokens: 40 } })
   const kept = (await alcove.sessions.list()).find(({ title }) => title === 'Example')

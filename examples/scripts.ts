@@ -40,8 +40,8 @@ primes.reduce((sum, prime) => sum + prime)`
 /** The turns of each example, by its file. A turn that has to know what was found looks into the request. */
 export const scripts: Readonly<Record<string, readonly ScriptedTurnSource[]>> = {
   '01-weather-tool': [
-    call('get_weather', { city: 'Bergen' }),
-    (request) => `It is ${outputsOf(request)[0]?.weather} in Bergen.`,
+    call('get_weather', { city: 'Lisbon' }),
+    (request) => `It is ${outputsOf(request)[0]?.weather} in Lisbon.`,
   ],
   '02-parallel-tools': [
     { toolCalls: ['Vestnes', 'Kristiansund', 'Molde'].map((harbour) => ({ name: 'next_ferry', input: { harbour } })) },
@@ -81,9 +81,9 @@ export const scripts: Readonly<Record<string, readonly ScriptedTurnSource[]>> = 
   '10-document-qa': Array(400).fill(readPart),
   '11-session-across-a-reload': [
     (request) =>
-      textOf(request).includes('What is my name?') && textOf(request).includes('Ingrid')
-        ? 'You told me: Ingrid.'
-        : 'Hello Ingrid! Reload the page now, or in the middle of this sentence, and I still know who you are.',
+      textOf(request).includes('What is my boat called?') && textOf(request).includes('Marigold')
+        ? 'Marigold, you told me.'
+        : 'A good name! Reload the page now, or in the middle of this sentence, and I still know her name.',
   ],
   '12-agents-as-tools': [
     call('accountant', { task: 'What is 17 times 12.35?' }),

@@ -44,10 +44,16 @@ async function runExample(page: Page, id: string, choice: Choice = {}): Promise<
           asked.push(input)
           return agrees
         }
-        for await (const part of examples.find((one) => one.id === id)?.run(alcove, ask) ?? []) {
+        const iterator = examples
+          .find((one) => one.id === id)
+          ?.run(alcove, ask)
+          [Symbol.asyncIterator]()
+        for (let next = await iterator?.next(); next && !next.done; next = await iterator?.next()) {
+          const part = next.value
           parts.push(part as StreamPart)
           const { type, text = '' } = part as { type?: string; text?: string }
           if (type === 'text-delta') length += text.length
+          // As a reload does: nothing is told to the run.
           if (leaveAfter !== undefined && length >= leaveAfter) return { parts, asked }
         }
         await alcove.close()
@@ -69,8 +75,8 @@ const ofType = <Type extends StreamPart['type']>(parts: readonly StreamPart[], t
 test.describe('examples, with the scripted model', () => {
   test('01: the tool is called, and the answer has what it gave', async ({ blank }) => {
     const { parts, text } = await runExample(blank, '01-weather-tool')
-    expect(ofType(parts, 'tool-call')).toMatchObject([{ name: 'get_weather', input: { city: 'Bergen' } }])
-    expect(text).toBe('It is 8 degrees and rain in Bergen.')
+    expect(ofType(parts, 'tool-call')).toMatchObject([{ name: 'get_weather', input: { city: 'Lisbon' } }])
+    expect(text).toBe('It is 24 degrees and sun in Lisbon.')
     expect(parts.at(-1)).toMatchObject({ type: 'finish', finish: { reason: 'stop', steps: 2 } })
   })
 
@@ -150,11 +156,11 @@ test.describe('examples, with the scripted model', () => {
     expect(cut.text.length).toBeGreaterThanOrEqual(20)
     await blank.reload()
     const again = await runExample(blank, id)
-    expect(again.parts[0]).toMatchObject({ role: 'user', content: 'Hello! My name is Ingrid.' })
-    expect(again.text).toContain('I still know who you are.')
+    expect(again.parts[0]).toMatchObject({ role: 'user', content: 'My boat is called Marigold.' })
+    expect(again.text).toContain('I still know her name.')
     await blank.reload()
     const later = await runExample(blank, id)
-    expect(later.text).toBe('You told me: Ingrid.')
+    expect(later.text).toBe('Marigold, you told me.')
   })
 
   test('12: the inner agent is seen at its work, with its path', async ({ blank }) => {
@@ -185,10 +191,8 @@ test.describe('examples, with a model of 135 million parameters', () => {
 
   test('01: it calls the tool, and says what it gave', async ({ blank }) => {
     const { parts, text } = await runExample(blank, '01-weather-tool', { model })
-    const [call] = ofType(parts, 'tool-call')
-    expect(call?.name).toBe('get_weather')
-    expect(['Bergen', 'Lisbon', 'Oslo']).toContain((call?.input as { city?: string } | undefined)?.city)
-    expect(text).toMatch(/rain|sun|snow|degrees/)
+    expect(ofType(parts, 'tool-call')).toMatchObject([{ name: 'get_weather', input: { city: 'Lisbon' } }])
+    expect(text).toContain('24 degrees')
   })
 
   test('03: it answers from the documents', async ({ blank }) => {
@@ -225,7 +229,7 @@ test.describe('examples, with a model of 135 million parameters', () => {
     })
     await blank.reload()
     const later = await runExample(blank, id, { model })
-    expect(later.parts[0]).toMatchObject({ role: 'user', content: 'Hello! My name is Ingrid.' })
-    expect(later.text).toContain('Ingrid')
+    expect(later.parts[0]).toMatchObject({ role: 'user', content: 'My boat is called Marigold.' })
+    expect(later.text, 'what only the first question says').toContain('Marigold')
   })
 })
