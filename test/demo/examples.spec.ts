@@ -1,5 +1,6 @@
 import { AxeBuilder } from '@axe-core/playwright'
 import { expect, type Locator, type Page, test } from '@playwright/test'
+import { models } from '../browser/setup.js'
 import { openDemo, PHONE, watchFaults } from './demo-page.js'
 
 async function openExamples(page: Page): Promise<Locator> {
@@ -101,3 +102,25 @@ for (const colorScheme of ['light', 'dark'] as const) {
     expect(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([])
   })
 }
+
+test('an example runs on the model that the person chose', async ({ page }) => {
+  test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
+  test.setTimeout(300_000)
+  const demo = await openDemo(page)
+  await demo.models.click()
+  const row = page
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('heading', { name: 'SmolLM2 135M', exact: true }) })
+  await row.getByRole('button', { name: /[uU]se: SmolLM2 135M/ }).click()
+  await expect(row).toContainText('In use', { timeout: 180_000 })
+  await page.keyboard.press('Escape')
+  const dialog = await openExamples(page)
+  await expect(dialog.getByRole('combobox', { name: 'Run on' })).toHaveValue('own')
+  const weather = await start(dialog, 'A tool')
+  await expect(weather).toContainText('On SmolLM2 135M, here on this device.')
+  await ended(weather)
+  await expect(parts(weather)).toContainText('24 degrees')
+  await expect(parts(weather)).toContainText('"modelId":"transformers:SmolLM2-135M-Instruct"')
+  await dialog.getByRole('combobox', { name: 'Run on' }).selectOption('Scripted model')
+  await expect(weather).toContainText('On the scripted model')
+})
