@@ -7,6 +7,7 @@ export interface LayoutOptions {
   readonly onModels: () => void
   readonly onNewConversation: () => void
   readonly onExport: () => void
+  readonly onExamples: () => void
   readonly onHelp: () => void
 }
 
@@ -56,6 +57,7 @@ export function createLayout(options: LayoutOptions): Layout {
     { class: 'menu', id: 'menu', popover: 'auto' },
     fresh,
     save,
+    item(texts.menu.examples, 'document', options.onExamples),
     item(texts.menu.help, 'help', options.onHelp),
   )
   const more = element(

@@ -13,7 +13,7 @@ import { listenToKeys } from './keys.js'
 import { createLayout } from './layout.js'
 import { warmMarkdown } from './markdown.js'
 import { createModelPicker } from './model-picker.js'
-import { createModels } from './models.js'
+import { createModels, QUOTES } from './models.js'
 import { serveOffline } from './offline.js'
 import { createReadiness } from './readiness.js'
 import { fetchSamples } from './samples.js'
@@ -99,6 +99,7 @@ const layout = createLayout({
     composer.focus()
   },
   onExport: () => conversation.exportFile(),
+  onExamples: () => void showExamples(),
   onHelp: openHelp,
 })
 const panel = createDocumentsPanel({
@@ -209,6 +210,16 @@ async function clearAll(): Promise<void> {
   showDocuments()
   usage.refresh()
   composer.focus()
+}
+
+/** The examples, and what they need, are loaded when they are asked for. */
+async function showExamples(): Promise<void> {
+  const { alcove } = await opened
+  const loaded = await import('./examples-dialog.js').catch(() => undefined)
+  const chosen = models.chosen()
+  const modelTitle = chosen === QUOTES ? undefined : models.title(chosen)
+  if (loaded) loaded.openExamples({ alcove, modelTitle, announcer })
+  else announcer.say(texts.showcase.failed)
 }
 
 async function openDocuments(): Promise<void> {

@@ -82,8 +82,9 @@ export function createModels({ alcove, onChange, onChosen, onEmbedding, ...optio
       await client.models.use('embedding', id, { signal, onProgress })
       embeddingLoaded = true
     } else {
-      await client.models.use('documents', id, { signal, onProgress })
-      await client.models.use('chat', id, { signal, onProgress })
+      for (const task of ['documents', 'tools', 'chat'] as const) {
+        await client.models.use(task, id, { signal, onProgress })
+      }
       chosen = id
     }
   }

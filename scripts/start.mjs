@@ -20,7 +20,9 @@ function newestChange(path) {
 /** Builds the library and the demo when there is no build or a source is newer. */
 async function ensureBuild() {
   const built = join(root, 'demo', 'dist', 'index.html')
-  const sources = ['src', 'workers', 'demo', 'vite.config.ts', 'package.json'].map((name) => join(root, name))
+  const sources = ['src', 'workers', 'demo', 'examples', 'vite.config.ts', 'package.json'].map((name) =>
+    join(root, name),
+  )
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...sources.map(newestChange))) return
   console.log('Building …')
   const code = await run('node', ['scripts/build.mjs', '--without-tests'])

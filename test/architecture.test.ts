@@ -107,8 +107,35 @@ describe('layers', () => {
   })
 })
 
+describe('examples', () => {
+  const examples = listFiles(join(root, 'examples')).filter(isCode)
+  const numbered = examples.filter((file) => /\/\d\d-/.test(file))
+
+  test('import the public entries only', () => {
+    const entries = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+    const isPublic = (specifier: string): boolean =>
+      entries.includes(specifier.replace(/^alcove/, '.')) || specifier.startsWith('alcove/tools/')
+    const specifiers = (file: string) =>
+      [...readFileSync(file, 'utf8').matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)'([^']+)'/g)].map(
+        (match) => match[1] ?? '',
+      )
+    expect(numbered.length).toBeGreaterThan(10)
+    expect(numbered.flatMap((file) => specifiers(file).filter((specifier) => !isPublic(specifier)))).toEqual([])
+    expect(numbered.filter((file) => !specifiers(file).includes('alcove'))).toEqual([])
+  })
+
+  test('are short, and all are listed', () => {
+    const long = numbered.filter((file) => readFileSync(file, 'utf8').trimEnd().split('\n').length > 40)
+    expect(long.map((file) => relative(root, file))).toEqual([])
+    const all = readFileSync(join(root, 'examples', 'all.ts'), 'utf8')
+    const readme = readFileSync(join(root, 'examples', 'README.md'), 'utf8')
+    const names = numbered.map((file) => relative(join(root, 'examples'), file).replace(/\.ts$/, ''))
+    expect(names.filter((name) => !all.includes(`id: '${name}'`) || !readme.includes(`(${name}.ts)`))).toEqual([])
+  })
+})
+
 describe('house style', () => {
-  const own = ['src', 'workers', 'cli', 'demo', 'test', 'bench', 'scripts']
+  const own = ['src', 'workers', 'cli', 'demo', 'examples', 'test', 'bench', 'scripts']
     .flatMap((folder) => listFiles(join(root, folder)))
     .filter(isCode)
 
