@@ -130,8 +130,9 @@ export function composeDocuments(options: DocumentsOptions): Documents {
         const cause = toAlcoveError(error, 'model-load-failed')
         if (isNamed || cause.code === 'aborted' || cause.code === 'closed') throw cause
         refusals.set(id, { model: id, code: cause.code, reason: cause.message })
-        // Where nothing can be fetched now, a larger model cannot either.
+        // Where nothing can be fetched now, or may be, no server is asked about a larger model.
         if (cause.code === 'network') return null
+        if (cause.code === 'download-refused') break
       }
     }
     isDeclined = [...refusals.values()].some(({ code }) => code === 'download-refused')
