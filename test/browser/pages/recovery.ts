@@ -60,7 +60,10 @@ export interface Told {
 async function read(
   model: ChatModel,
   request: ModelRequest,
-  { signal, onPart }: { signal?: AbortSignal | undefined; onPart?: (part: ModelPart, deltas: number) => void } = {},
+  {
+    signal,
+    onPart,
+  }: { signal?: AbortSignal | undefined; onPart?: (part: ModelPart, deltas: number) => void | Promise<void> } = {},
 ): Promise<Told> {
   const parts: ModelPart[] = []
   let deltas = 0
@@ -72,7 +75,7 @@ async function read(
       if (done) break
       parts.push(value)
       if (value.type === 'text-delta') deltas++
-      onPart?.(value, deltas)
+      await onPart?.(value, deltas)
     }
   } catch (failure) {
     error = isAlcoveError(failure) ? failure.code : `not typed: ${String(failure)}`
@@ -109,12 +112,14 @@ export async function disturb(setup: RecoverySetup, harm: 'crash' | 'test', maxT
     let harmedAt = 0
     let recoveredAt = 0
     const told = await read(model, ask(ONCE, { maxTokens }), {
-      onPart(part, deltas) {
+      async onPart(part, deltas) {
         if (part.type === 'status' && part.status === 'recovered') recoveredAt = performance.now()
         if (deltas !== 5 || harmedAt > 0) return
         harmedAt = performance.now()
-        if (harm === 'crash') crash()
-        else void window.doHarm?.()
+        if (harm === 'crash') return crash()
+        // A reader that takes nothing holds the engine up, which is faster than the test's way to its worker.
+        await window.doHarm?.()
+        await new Promise((resolve) => setTimeout(resolve, 300))
       },
     })
     const next = await read(model, ask(ONCE, { maxTokens: 4 }))
