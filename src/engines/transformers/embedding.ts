@@ -6,24 +6,12 @@ import { createLimiter } from '../../runtime/limiter.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import type { EmbeddingEngine, ModelSpec } from '../engine.js'
 import { isFileBroken, translateEngineError } from '../engine-errors.js'
-import { createLoadMeter } from '../weights/load-meter.js'
 import { createWeightLoader } from '../weights/weights.js'
-import { findBuild } from './build.js'
 import { inspectModel } from './inspect.js'
 import { nextMacrotask } from './macrotask.js'
+import { openEncoder } from './open-encoder.js'
 import { poolVectors } from './pooling.js'
-import {
-  chooseDevice,
-  type Device,
-  type LoadedModel,
-  loadLibrary,
-  loadThroughLibrary,
-  loadTokenizer,
-  readJson,
-  type Tokenizer,
-  type TransformersLibrary,
-  throwFailure,
-} from './runtime.js'
+import { type Device, type LoadedModel, type Tokenizer, type TransformersLibrary, throwFailure } from './runtime.js'
 
 const MAX_BATCH = 64
 /** One run of the engine blocks its thread, so a batch is kept to about this time. */
@@ -173,36 +161,13 @@ class TransformersEmbeddingModel implements EmbeddingModel {
 }
 
 async function openModel(spec: ModelSpec, signal: AbortSignal, report: (status: StatusPart) => void): Promise<Loaded> {
-  const loader = createWeightLoader(spec, {
-    onNotStored: (file, error) =>
-      report({
-        type: 'status',
-        status: 'loading',
-        message: `'${file}' could not be kept on this device: ${error.message}`,
-        modelId: spec.id,
-      }),
+  const { library, device, model, tokenizer, maxTokens, meter } = await openEncoder(spec, {
+    signal,
+    report,
+    open: (own, folder, options) => own.AutoModel.from_pretrained(folder, options),
+    mostTokens: 8_192,
   })
-  const { device, shaderF16 } = await chooseDevice(spec, 'wasm')
-  const config = await readJson(loader, 'config.json', signal)
-  const build = await findBuild({ spec, kind: 'embedding', loader, config, device, shaderF16, signal })
-  const meter = createLoadMeter(spec.id, report, { expectedBytes: build.bytes })
-  const library = await loadLibrary(device)
-  const tokenizer = await loadTokenizer(library, { loader, signal, meter })
-  const model = await loadThroughLibrary(
-    async (folder) => {
-      const opened = await library.AutoModel.from_pretrained(folder, { device, dtype: build.dtype as 'q8' })
-      for (const session of Object.values(opened.sessions)) throwFailure(session)
-      if (signal.aborted) await opened.dispose()
-      return opened as LoadedModel
-    },
-    { loader, signal, meter },
-  )
   report(meter.part(`The embedding model is ready on ${describeDevice(device, library)}`))
-  const limits = [spec.maxTokens, tokenizer.model_max_length, Number(config.max_position_embeddings)]
-  const maxTokens = Math.min(
-    ...(limits.filter((limit) => limit !== undefined && limit > 0 && limit < 1e6) as number[]),
-    8_192,
-  )
   return { library, model, tokenizer, maxTokens, suffix: specialSuffix(tokenizer) }
 }
 

@@ -6,30 +6,16 @@ import { createLimiter } from '../../runtime/limiter.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import type { ModelSpec, RerankEngine } from '../engine.js'
 import { isFileBroken, translateEngineError } from '../engine-errors.js'
-import { createLoadMeter } from '../weights/load-meter.js'
 import { createWeightLoader } from '../weights/weights.js'
-import { findBuild } from './build.js'
 import { nextMacrotask } from './macrotask.js'
-import {
-  chooseDevice,
-  type LoadedModel,
-  loadLibrary,
-  loadThroughLibrary,
-  loadTokenizer,
-  readJson,
-  type Tokenizer,
-  throwFailure,
-} from './runtime.js'
+import { type Encoder, openEncoder } from './open-encoder.js'
+import { throwFailure } from './runtime.js'
 
 /** Pairs in one run of the engine, which blocks its thread. */
 const BATCH_SIZE = 4
 const DEFAULT_MAX_TOKENS = 512
 
-interface Loaded {
-  readonly model: LoadedModel
-  readonly tokenizer: Tokenizer
-  readonly maxTokens: number
-}
+type Loaded = Pick<Encoder, 'model' | 'tokenizer' | 'maxTokens'>
 
 /**
  * Cross-encoders of transformers.js (ONNX, `AutoModelForSequenceClassification` with one label, or with the last of several for
@@ -99,14 +85,20 @@ class TransformersReranker implements Reranker {
     }
     const task = createSharedTask<Loaded, StatusPart>(async ({ signal, report }) => {
       try {
-        const loaded = await openReranker(this.#spec, signal, report)
+        const loaded = await openEncoder(this.#spec, {
+          signal,
+          report,
+          open: (library, folder, options) =>
+            library.AutoModelForSequenceClassification.from_pretrained(folder, options),
+          mostTokens: DEFAULT_MAX_TOKENS,
+        })
         // A model that gives no scores, an embedding model for one, is found out here.
         await runPairs(loaded, 'a', ['b'])
         this.#loaded = loaded
         return loaded
       } catch (error) {
         const failure = translateEngineError(error, 'model-load-failed', `loading '${this.id}' failed`)
-        if (isFileBroken(failure)) await createWeightLoader(this.#spec).remove()
+        if (isFileBroken(failure)) await createWeightLoader(this.#spec).repair()
         throw failure
       } finally {
         forget()
@@ -114,33 +106,6 @@ class TransformersReranker implements Reranker {
     }, forget)
     return task
   }
-}
-
-async function openReranker(
-  spec: ModelSpec,
-  signal: AbortSignal,
-  report: (status: StatusPart) => void,
-): Promise<Loaded> {
-  const loader = createWeightLoader(spec)
-  const { device, shaderF16 } = await chooseDevice(spec, 'wasm')
-  const config = await readJson(loader, 'config.json', signal)
-  const build = await findBuild({ spec, kind: 'embedding', loader, config, device, shaderF16, signal })
-  const meter = createLoadMeter(spec.id, report, { expectedBytes: build.bytes })
-  const library = await loadLibrary(device)
-  const tokenizer = await loadTokenizer(library, { loader, signal, meter })
-  const model = await loadThroughLibrary(
-    async (folder) => {
-      const dtype = build.dtype as 'q8'
-      const opened = await library.AutoModelForSequenceClassification.from_pretrained(folder, { device, dtype })
-      for (const session of Object.values(opened.sessions)) throwFailure(session)
-      if (signal.aborted) await opened.dispose()
-      return opened as LoadedModel
-    },
-    { loader, signal, meter },
-  )
-  const limits = [spec.maxTokens, tokenizer.model_max_length, Number(config.max_position_embeddings)]
-  const known = limits.filter((limit) => limit !== undefined && limit > 0 && limit < 1e6) as number[]
-  return { model, tokenizer, maxTokens: Math.min(...known, DEFAULT_MAX_TOKENS) }
 }
 
 async function runPairs(
