@@ -35,8 +35,8 @@ export interface StorageParts {
   readonly sessions: () => Promise<Sessions>
 }
 
-/** Caches that WebLLM keeps its files in by itself. */
-const ENGINE_CACHES = ['webllm/model', 'webllm/config', 'webllm/wasm']
+/** Caches in which WebLLM itself kept files under earlier versions of this package. */
+const OLD_CACHES = ['webllm/model', 'webllm/config', 'webllm/wasm']
 const PINS = 'pinned-models'
 
 export function composeStorage(parts: StorageParts): Storage {
@@ -96,14 +96,11 @@ export function composeStorage(parts: StorageParts): Storage {
     },
     async describe(ids) {
       const [kept, pinned] = await Promise.all([listWeights(cacheName), pins()])
-      const described = await Promise.all(
-        ids.map(async (id): Promise<readonly [string, StoredModel]> => {
-          const found = kept.find(({ folder }) => folder === folderOf(id, sources))
-          const own = id.startsWith('webllm:') ? await cachedBytes(ENGINE_CACHES, `/${id.slice(7)}/`) : 0
-          return [id, { storedBytes: (found?.bytes ?? 0) + own, usedAt: found?.usedAt, pinned: pinned.includes(id) }]
-        }),
-      )
-      return new Map(described)
+      const rowOf = (id: string): StoredModel => {
+        const found = kept.find(({ folder }) => folder === folderOf(id, sources))
+        return { storedBytes: found?.bytes ?? 0, usedAt: found?.usedAt, pinned: pinned.includes(id) }
+      }
+      return new Map(ids.map((id) => [id, rowOf(id)]))
     },
     async setPinned(id, isPinned) {
       createModelSpec(id, sources)
@@ -148,12 +145,12 @@ function storageApi(
   const { cacheName } = sources
   return {
     async usage() {
-      const [answers, retrieval, chats, weights, engineBytes, estimate] = await Promise.all([
+      const [answers, retrieval, chats, weights, oldBytes, estimate] = await Promise.all([
         models.answerUsage(),
         documents.corpora.usage(),
         sessions().then((opened) => opened.usage()),
         listWeights(cacheName),
-        cachedBytes(ENGINE_CACHES),
+        cachedBytes(OLD_CACHES),
         storageEstimate(),
       ])
       const kinds = {
@@ -161,7 +158,7 @@ function storageApi(
         embeddings: retrieval.embeddings.bytes,
         corpora: retrieval.corpora.bytes,
         sessions: chats,
-        models: sumOf(weights) + engineBytes,
+        models: sumOf(weights) + oldBytes,
       }
       const total = Object.values(kinds).reduce((sum, bytes) => sum + bytes, 0)
       return { ...kinds, total, quotaBytes: estimate.quotaBytes, persistent: retrieval.isPersistent }
@@ -174,7 +171,7 @@ function storageApi(
         if (documents.embedder?.loaded) await documents.dropEmbedder(documents.embedder.id)
         await models.registry.dispose()
         await deleteWeights(cacheName, '')
-        await Promise.all([cacheName, ...ENGINE_CACHES].map((name) => globalThis.caches?.delete(name)))
+        await Promise.all([cacheName, ...OLD_CACHES].map((name) => globalThis.caches?.delete(name)))
         await clearPins().catch(() => {})
       }
     },
@@ -182,14 +179,13 @@ function storageApi(
 }
 
 /** Bytes of what Cache API caches hold, by the lengths that their answers name. */
-async function cachedBytes(names: readonly string[], part = ''): Promise<number> {
+async function cachedBytes(names: readonly string[]): Promise<number> {
   let total = 0
   try {
     for (const name of names) {
       if (!(await caches.has(name))) continue
       const cache = await caches.open(name)
       for (const request of await cache.keys()) {
-        if (!request.url.includes(part)) continue
         total += Number((await cache.match(request))?.headers.get('content-length') ?? 0)
       }
     }

@@ -7,6 +7,10 @@ export interface FileFacts {
   readonly bytes?: number | undefined
   /** Lower-case hexadecimal. */
   readonly sha256?: string | undefined
+  /** Lower-case hexadecimal; looked at only where there is no SHA-256. It tells a broken file, not a forged one. */
+  readonly md5?: string | undefined
+  /** Its address, where the hub's side does not keep it in the model's folder. A kept file from another such address is another file. */
+  readonly url?: string | undefined
   /** Hashes of its pieces, each `bytes` long but the last: a broken one is fetched again by itself. */
   readonly pieces?: { readonly bytes: number; readonly sha256: readonly string[] } | undefined
 }

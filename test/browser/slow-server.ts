@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -13,10 +13,44 @@ export interface SlowServer {
   readonly asked: { readonly path: string; readonly range: string | undefined; readonly method: string }[]
   /** Bytes of files that were given out under `/models/`. */
   sent: number
+  /** Files that are served beside those of the test's own server, by path. */
+  readonly files: Map<string, ServedFile>
   close(): Promise<void>
 }
 
+/** What is served under a path: bytes, a status, or a page in HTML. */
+export type ServedFile = Buffer | number | 'html'
+
 const STEP_BYTES = 65_536
+
+function answerFrom(file: ServedFile, request: IncomingMessage): Answer {
+  if (typeof file === 'number') return { statusCode: file, headers: {}, body: [] }
+  if (file === 'html')
+    return { statusCode: 200, headers: { 'content-type': 'text/html' }, body: [Buffer.from('<!doctype html>')] }
+  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
+  const from = Number(range?.[1] ?? 0)
+  const part = file.subarray(from, range?.[2] ? Number(range[2]) + 1 : file.byteLength)
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-length': String(part.byteLength),
+    ...(range && { 'content-range': `bytes ${from}-${from + part.byteLength - 1}/${file.byteLength}` }),
+  }
+  return { statusCode: range ? 206 : 200, headers, body: request.method === 'HEAD' ? [] : [part] }
+}
+
+interface Answer {
+  readonly statusCode: number
+  readonly headers: OutgoingHttpHeaders
+  readonly body: Iterable<Buffer> | AsyncIterable<Buffer>
+}
+
+async function askHome(path: URL, method: string, headers: OutgoingHttpHeaders): Promise<Answer> {
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(path, { method, headers }, resolve).on('error', reject).end()
+  })
+  // Leaving the loop over its body early destroys it.
+  return { statusCode: answer.statusCode ?? 502, headers: answer.headers, body: answer as AsyncIterable<Buffer> }
+}
 
 export async function startSlowServer(home: string): Promise<SlowServer> {
   const open = new Set<ServerResponse>()
@@ -28,12 +62,10 @@ export async function startSlowServer(home: string): Promise<SlowServer> {
     const isModel = path.pathname.startsWith('/models/')
     const { host: _, ...headers } = incoming.headers
     if (isModel) slow.asked.push({ path: path.pathname, range: headers.range, method: incoming.method ?? '' })
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      request(path, { method: incoming.method ?? 'GET', headers }, resolve)
-        .on('error', reject)
-        .end()
-    })
-    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    const file = slow.files.get(path.pathname)
+    const answer =
+      file === undefined ? await askHome(path, incoming.method ?? 'GET', headers) : answerFrom(file, incoming)
+    response.writeHead(answer.statusCode, answer.headers)
     open.add(response)
     const closed = new Promise<void>((resolve) => {
       response.on('close', () => {
@@ -41,10 +73,10 @@ export async function startSlowServer(home: string): Promise<SlowServer> {
         resolve()
       })
     })
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+    for await (const chunk of answer.body) {
       for (let at = 0; at < chunk.byteLength; at += STEP_BYTES) {
         const part = chunk.subarray(at, at + STEP_BYTES)
-        if (response.destroyed) return void answer.destroy()
+        if (response.destroyed) return
         if (isModel) {
           slow.sent += part.byteLength
           await pause((part.byteLength / slow.bytesPerSecond) * 1_000)
@@ -63,6 +95,7 @@ export async function startSlowServer(home: string): Promise<SlowServer> {
     bytesPerSecond: 100_000_000,
     asked: [],
     sent: 0,
+    files: new Map(),
     get isDown() {
       return isDown
     },

@@ -24,26 +24,61 @@ test.describe('WebLLM', () => {
       hubOnly: unavailable('model-not-found'),
       notServed: unavailable('model-not-found', { message: expect.stringContaining('/no-such-models/') }),
       needsF16: unavailable('webgpu-unavailable', { details: { missing: ['shader-f16'] } }),
-      plain: { state: 'downloadable', device: 'webgpu' },
+      plain: { state: 'downloadable', device: 'webgpu', bytes: expect.any(Number) },
+      offline: unavailable('network', { retryable: true }),
       unreachable: unavailable('network', { retryable: true }),
+      elsewhere: unavailable('download-refused'),
     })
-    expect(found.plain?.bytes).toBeGreaterThan(100_000_000)
     const away = requests.filter((url) => !url.startsWith(origins().home) && !url.startsWith('http://localhost:1/'))
     expect(away).toEqual([])
   })
 
   test('broken models fail with a code, WebLLM’s own errors too', async ({ blank }) => {
     const errors = await blank.evaluate(async () => (await import('/pages/web-llm.js')).loadErrors())
-    const failed = expect.stringMatching(/^model-load-failed: .{10}/)
+    const failed = (code: string, part = '') => expect.stringMatching(new RegExp(`^${code}: .*${part}`))
     expect(errors).toEqual({
-      cutConfig: failed,
-      htmlConfig: expect.stringMatching(/^model-not-found: /),
-      noLibrary: expect.stringMatching(/^model-not-found: .*lib\.wasm/),
-      htmlLibrary: failed,
-      rawNoLibrary: failed,
-      rawHtmlLibrary: failed,
-      rawForeignLibrary: failed,
+      cutConfig: failed('model-load-failed', 'mlc-chat-config.json'),
+      htmlConfig: failed('model-not-found'),
+      cutList: failed('model-load-failed', 'tensor-cache.json'),
+      strayList: failed('model-load-failed', 'tensor-cache.json'),
+      noLibrary: failed('model-not-found', 'lib.wasm'),
+      htmlLibrary: failed('model-not-found', 'lib.wasm'),
+      brokenLibrary: failed('model-load-failed', 'lib.wasm'),
+      foreignLibrary: failed('model-load-failed', 'could not be loaded'),
+      noShard: failed('model-not-found', 'params_shard_0.bin'),
+      failingShard: failed('http-status', 'params_shard_0.bin'),
+      shortShard: failed('integrity-failed', 'params_shard_0.bin'),
     })
+  })
+
+  test('a model of its list comes from the hub, is kept once and then not asked for', async ({ blank }) => {
+    const found = await blank.evaluate(async () => (await import('/pages/web-llm.js')).loadFromHub())
+    const hub = 'https://hub.invalid/mlc-ai/Qwen2.5-0.5B-Instruct-q4f32_1-MLC/resolve/main/'
+    const library =
+      /^https:\/\/raw\.githubusercontent\.com\/mlc-ai\/.*\/Qwen2-0\.5B-Instruct-q4f32_1_cs1k-webgpu\.wasm$/
+    const own = found.askedFirst.filter((url) => url.startsWith(origins().home))
+    expect(
+      own.map((url) => url.split('/').at(-1)),
+      'one file tells whether the page has it',
+    ).toEqual(['mlc-chat-config.json'])
+    const fromHub = found.askedFirst.filter((url) => url.startsWith(hub)).map((url) => url.slice(hub.length))
+    // What the list of weights does not tell the length of is asked for that first.
+    expect(fromHub.toSorted()).toEqual([
+      'mlc-chat-config.json',
+      'params_shard_0.bin',
+      'tensor-cache.json',
+      'tokenizer.json',
+      'tokenizer.json',
+    ])
+    const others = found.askedFirst.filter((url) => !own.includes(url) && !url.startsWith(hub))
+    expect(others).toEqual([expect.stringMatching(library), expect.stringMatching(library)])
+    expect(found.first).toContain('could not be loaded')
+    expect(found.again).toBe(found.first)
+    expect(found.askedAgain).toEqual([])
+    expect(found.inspected).toMatchObject([{ state: 'downloadable' }, { state: 'available', bytes: 0 }])
+    expect(found.kept).toEqual(['test-models'])
+    expect(found.isRestored).toBe(true)
+    expect(found.left).toBe(0)
   })
 
   test('an abort settles a load that would never end', async ({ blank }) => {

@@ -14,7 +14,7 @@ import { checkRequest } from './parts.js'
 import { createWebLlmSession } from './session.js'
 
 /**
- * Models compiled for WebGPU, run by WebLLM in this thread. Its caches (`webllm/model`, `webllm/config`, `webllm/wasm`) are its own.
+ * Models compiled for WebGPU, run by WebLLM in this thread. Their files come through the weight loader, as those of all engines.
  * `countTokens` of a loaded model is exact for text; before that it is an estimate that is too high.
  */
 export function createWebLlmChat(options: WebLlmOptions = {}): ChatEngine {

@@ -1,57 +1,53 @@
 import type { ChatOptions, MLCEngine, ModelRecord } from '@mlc-ai/web-llm'
-import { AlcoveError, toAlcoveError } from '../../protocol/error.js'
+import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
 import { toErrorInfo } from '../../rpc/error-wire.js'
 import { abortable, throwIfAborted } from '../../runtime/abort.js'
 import type { InspectOptions, ModelInspection, ModelSpec } from '../engine.js'
 import type { OpenContext } from '../session-model.js'
-import { probeWasm } from '../weights/wasm-file.js'
+import { createLoadMeter } from '../weights/load-meter.js'
+import { createWeightLoader, type WeightLoader } from '../weights/weights.js'
 import { isGpuEcho, translateWebLlmError } from './errors.js'
-import { keptFile, type ResolvedModel, resolveModel, weightBytes } from './models.js'
-import { progressStatus } from './progress.js'
+import { createFileFeed, inspectFiles, type MlcConfig, readModelFiles, WEIGHT_LIST } from './files.js'
+import { type ResolvedModel, resolveModel } from './models.js'
+import { removeOldCaches } from './old-caches.js'
+import { startMessage } from './progress.js'
+import { serveFiles } from './serve-files.js'
 import { isLoaded } from './session.js'
 
 /** What is used of the package. */
-export type WebLlmLibrary = Pick<
-  typeof import('@mlc-ai/web-llm'),
-  | 'MLCEngine'
-  | 'prebuiltAppConfig'
-  | 'hasModelInCache'
-  | 'deleteModelAllInfoInCache'
-  | 'deleteModelWasmInCache'
-  | 'deleteChatConfigInCache'
->
+export type WebLlmLibrary = Pick<typeof import('@mlc-ai/web-llm'), 'MLCEngine' | 'prebuiltAppConfig'>
 
 export interface WebLlmOptions {
   /** @default imports the package with its first use: 2 MB */
   readonly importLibrary?: (() => Promise<WebLlmLibrary>) | undefined
-  /** @default the global fetch; WebLLM itself uses that one always */
+  /** @default the global fetch */
   readonly fetch?: typeof fetch | undefined
 }
 
 /** No built-in model of WebLLM has a longer default. */
 export const USUAL_CONTEXT = 4_096
-const BYTES_IN_MB = 1_000_000
 /** WebLLM's `ModelType.embedding`; its enumeration is in the 2 MB that are loaded late. */
 const EMBEDDING_TYPE = 1
 
 export interface Tools {
   library(): Promise<WebLlmLibrary>
-  readonly fetch: typeof fetch
+  loaderOf(spec: ModelSpec, onNotStored?: (file: string, error: AlcoveError) => void): WeightLoader
   resolve(spec: ModelSpec, signal?: AbortSignal): Promise<ResolvedModel>
 }
 
 /** @param kind which of WebLLM's own models are looked for */
 export function createTools(kind: 'chat' | 'embedding', options: WebLlmOptions): Tools {
   const library = options.importLibrary ?? importWebLlm
-  const fetchFile = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args))
+  const loaderOf: Tools['loaderOf'] = (spec, onNotStored) =>
+    createWeightLoader(spec, { fetch: options.fetch, onNotStored })
   const isWanted = (record: ModelRecord) => (record.model_type === EMBEDDING_TYPE) === (kind === 'embedding')
   return {
     library,
-    fetch: fetchFile,
+    loaderOf,
     resolve: (spec, signal) =>
       resolveModel(spec, {
         signal,
-        fetch: fetchFile,
+        loaderOf,
         prebuilt: async () => (await library()).prebuiltAppConfig.model_list.filter(isWanted),
       }),
   }
@@ -65,7 +61,7 @@ async function importWebLlm(): Promise<WebLlmLibrary> {
   }
 }
 
-/** `bytes` is the size of the weights where their list can be read, else WebLLM's figure of the memory they take, which is more. */
+/** Reads the small files that tell what a load would fetch, and keeps them. */
 export async function inspectWebLlm(
   spec: ModelSpec,
   tools: Tools,
@@ -74,22 +70,16 @@ export async function inspectWebLlm(
   try {
     // First: that another model is not served either helps nobody whose browser has no WebGPU.
     const adapter = await findAdapter(spec.id)
-    const { record } = await tools.resolve(spec, signal)
-    checkFeatures(spec.id, record, adapter)
-    const library = await tools.library()
-    if (await library.hasModelInCache(record.model_id, appConfigOf(record)).catch(() => false)) {
-      return { state: 'available', bytes: 0, device: 'webgpu' }
-    }
-    const memory = record.vram_required_MB === undefined ? undefined : Math.round(record.vram_required_MB * BYTES_IN_MB)
-    const bytes = (await weightBytes(record, { signal, fetch: tools.fetch })) ?? memory
-    return { state: 'downloadable', bytes, device: 'webgpu' }
+    const resolved = await tools.resolve(spec, signal)
+    checkFeatures(spec.id, resolved.record, adapter)
+    const files = await readModelFiles(resolved, tools.loaderOf, signal)
+    const { isWhole, missingBytes } = await inspectFiles(files, signal)
+    return { state: isWhole ? 'available' : 'downloadable', bytes: missingBytes, device: 'webgpu' }
   } catch (error) {
     throwIfAborted(signal)
     return { state: 'unavailable', error: toErrorInfo(error, 'model-load-failed'), device: 'webgpu' }
   }
 }
-
-const appConfigOf = (record: ModelRecord) => ({ model_list: [record] })
 
 /** @throws AlcoveError `webgpu-unavailable` without an adapter */
 async function findAdapter(modelId: string): Promise<GPUAdapter> {
@@ -114,46 +104,84 @@ function checkFeatures(modelId: string, record: ModelRecord, adapter: GPUAdapter
   )
 }
 
-/** The library of a self-hosted model: without this, WebLLM fails with an error that names nothing. */
-async function checkLibrary(modelId: string, url: string, { fetch }: Tools, signal: AbortSignal): Promise<void> {
-  if (await keptFile(url)) return
-  const file = await probeWasm(url, signal, fetch).catch((cause) => {
-    throw toAlcoveError(cause, 'network', `${url} could not be fetched`)
-  })
-  if (file.state === 'wasm') return
-  const [code, got] =
-    file.state === 'missing'
-      ? (['model-not-found', `status ${file.status}`] as const)
-      : (['model-load-failed', 'something else, perhaps an HTML page'] as const)
-  throw new AlcoveError(code, `expected the compiled library of ${modelId} at ${url}, got ${got}`, {
-    hint: "Put the model's WebAssembly library into its folder as lib.wasm.",
-  })
+export interface OpenedWebLlm {
+  readonly engine: MLCEngine
+  readonly record: ModelRecord
 }
 
 /**
  * A new engine with the model in it.
  * @throws AlcoveError what went wrong, in our codes
  */
-export async function openWebLlm(
+export async function openWebLlm(spec: ModelSpec, tools: Tools, context: OpenContext): Promise<OpenedWebLlm> {
+  const { signal } = context
+  const adapter = await findAdapter(spec.id)
+  const resolved = await abortable(tools.resolve(spec, signal), signal)
+  checkFeatures(spec.id, resolved.record, adapter)
+  const kept = await keptBefore(resolved, tools, signal)
+  try {
+    return await openOnce(spec, resolved, tools, context)
+  } catch (error) {
+    throwIfAborted(signal)
+    // What was kept may be of another time than what is served now, or broken.
+    if (!(await forgetBroken(error, resolved, tools, kept))) throw error
+    return openOnce(spec, resolved, tools, context)
+  }
+}
+
+async function keptBefore({ spec, library }: ResolvedModel, tools: Tools, signal: AbortSignal): Promise<boolean> {
+  const loader = tools.loaderOf(spec)
+  const files = await Promise.all([library, WEIGHT_LIST].map((name) => loader.head(name, { signal, keptOnly: true })))
+  return files.some((file) => file?.stored)
+}
+
+/**
+ * Forgets files that cannot be right, or every later load would fail on them.
+ * @param kept files were there before this load
+ * @returns whether another try may do
+ */
+async function forgetBroken(
+  failure: unknown,
+  { spec, library }: ResolvedModel,
+  tools: Tools,
+  kept: boolean,
+): Promise<boolean> {
+  if (!isAlcoveError(failure)) return false
+  const loader = tools.loaderOf(spec)
+  const name = (failure.cause as { name?: unknown } | undefined)?.name
+  const isLibrary = name === 'LinkError' || name === 'CompileError'
+  if (isLibrary || failure.code === 'integrity-failed') {
+    await loader.remove(isLibrary ? library : WEIGHT_LIST)
+    return kept
+  }
+  return kept && failure.code === 'model-load-failed' && loader.dropChanged()
+}
+
+async function openOnce(
   spec: ModelSpec,
+  resolved: ResolvedModel,
   tools: Tools,
   { signal, report }: OpenContext,
-): Promise<{ readonly engine: MLCEngine; readonly record: ModelRecord }> {
-  const adapter = await findAdapter(spec.id)
-  const resolved = await tools.resolve(spec, signal)
-  const { record } = resolved
-  checkFeatures(spec.id, record, adapter)
-  if (resolved.selfHosted) await checkLibrary(spec.id, record.model_lib, tools, signal)
-  const totalBytes = await weightBytes(record, { signal, fetch: tools.fetch })
-  const library = await tools.library()
-  throwIfAborted(signal)
-  globalThis.addEventListener?.('unhandledrejection', containGpuEcho)
-  const engine = new library.MLCEngine({
-    appConfig: appConfigOf(record),
-    logLevel: 'SILENT',
-    initProgressCallback: (progress) => report(progressStatus(spec.id, progress, totalBytes)),
+): Promise<OpenedWebLlm> {
+  const say = (message: string) => report({ type: 'status', status: 'loading', message, modelId: spec.id })
+  const loaderOf = (own: ModelSpec) =>
+    tools.loaderOf(own, (file, error) => say(`'${file}' could not be kept on this device: ${error.message}`))
+  const files = await readModelFiles(resolved, loaderOf, signal)
+  const meter = createLoadMeter(spec.id, report, {
+    expectedBytes: files.shards.reduce((sum, { bytes }) => sum + bytes, 0),
   })
-  const loading = engine.reload(record.model_id, contextOptions(spec, resolved))
+  const feed = createFileFeed(files, { library: resolved.library, meter, signal })
+  const library = await abortable(tools.library(), signal)
+  await abortable(feed.fetchAll(), signal)
+  globalThis.addEventListener?.('unhandledrejection', containGpuEcho)
+  const { folder, end } = serveFiles(feed)
+  const record = { ...resolved.record, model: folder, model_lib: folder + resolved.library }
+  const engine = new library.MLCEngine({
+    appConfig: { model_list: [record], cacheBackend: 'cache' },
+    logLevel: 'SILENT',
+    initProgressCallback: (progress) => report(meter.part(startMessage(progress))),
+  })
+  const loading = engine.reload(record.model_id, contextOptions(spec, record, files.config))
   try {
     await abortable(loading, signal)
     if (!isLoaded(engine))
@@ -162,15 +190,16 @@ export async function openWebLlm(
   } catch (error) {
     void discard(engine, loading)
     throwIfAborted(signal)
-    await forgetBroken(record, library, error)
     throw translateWebLlmError(error, spec.id, 'load')
+  } finally {
+    void loading.catch(() => {}).finally(end)
   }
 }
 
 /** A shorter context than the model's own, where one was asked for: the cache for it is made at the load. */
-function contextOptions(spec: ModelSpec, { contextTokens }: ResolvedModel): ChatOptions | undefined {
-  if (spec.contextTokens === undefined || contextTokens === undefined || contextTokens <= spec.contextTokens)
-    return undefined
+function contextOptions(spec: ModelSpec, { overrides }: ModelRecord, config: MlcConfig): ChatOptions | undefined {
+  const own = overrides?.context_window_size ?? config.context_window_size
+  if (spec.contextTokens === undefined || own === undefined || own <= spec.contextTokens) return undefined
   return { context_window_size: spec.contextTokens }
 }
 
@@ -181,35 +210,10 @@ async function discard(engine: MLCEngine, loading: Promise<void>): Promise<void>
   await engine.unload().catch(() => {})
 }
 
-/** Deletes kept files that cannot be right, or every later load would fail on them. */
-async function forgetBroken(record: ModelRecord, library: WebLlmLibrary, error: unknown): Promise<void> {
-  const name = (error as { name?: unknown } | null)?.name
-  const config = appConfigOf(record)
-  const id = record.model_id
-  if (name === 'CompileError' || name === 'LinkError') {
-    await library.deleteModelWasmInCache(id, config).catch(() => {})
-  } else if (name === 'SyntaxError') {
-    await library.deleteChatConfigInCache(id, config).catch(() => {})
-    await deleteWeightList(record)
-  }
-}
-
-async function deleteWeightList(record: ModelRecord): Promise<void> {
-  const folder = /\/resolve\//.test(record.model) ? record.model : `${record.model}/resolve/main/`
-  try {
-    const cache = await caches.open('webllm/model')
-    await cache.delete(new URL('tensor-cache.json', folder))
-  } catch {
-    // Without the Cache API nothing was kept.
-  }
-}
-
-/** Deletes what WebLLM keeps of a model. */
+/** Deletes what is kept of a model, and what an earlier version had WebLLM itself keep of it. */
 export async function removeWebLlm(spec: ModelSpec, tools: Tools): Promise<void> {
-  const { record } = await tools.resolve(spec)
-  const library = await tools.library()
-  await library.deleteModelAllInfoInCache(record.model_id, appConfigOf(record)).catch(() => {})
-  await deleteWeightList(record)
+  await tools.loaderOf(spec).remove()
+  await removeOldCaches(spec).catch(() => {})
 }
 
 /** A GPU that goes away also rejects promises inside WebLLM that nobody waits for. The request has its own error. */

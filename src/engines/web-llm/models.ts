@@ -1,120 +1,82 @@
 import type { ModelRecord } from '@mlc-ai/web-llm'
-import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
-import { abortError } from '../../runtime/abort.js'
+import { AlcoveError, type AlcoveErrorCode, isAlcoveError } from '../../protocol/error.js'
 import { editDistance } from '../../text/edit-distance.js'
-import type { ModelSpec } from '../engine.js'
+import { type ModelSpec, parseModelId } from '../engine.js'
+import type { WeightLoader } from '../weights/weights.js'
+import { CONFIG } from './files.js'
 
-/** Caches that WebLLM keeps its files in; their names are its own. */
-export const webLlmCaches = ['webllm/model', 'webllm/config', 'webllm/wasm'] as const
-
-const CONFIG = 'mlc-chat-config.json'
+/** Name of the compiled library of a self-hosted model. */
 const LIBRARY = 'lib.wasm'
 const NEAREST = 3
 
 export interface ResolveContext {
   readonly signal?: AbortSignal | undefined
-  readonly fetch: typeof fetch
-  /** WebLLM's own list. Asked for only when the model is not self-hosted. */
+  loaderOf(spec: ModelSpec): WeightLoader
+  /** WebLLM's own list. */
   prebuilt(): Promise<readonly ModelRecord[]>
 }
 
 /** Where a model's files are. */
 export interface ResolvedModel {
   readonly record: ModelRecord
-  readonly selfHosted: boolean
-  /** What the model was built for, where it is known before it is loaded; -1: a sliding window, without a limit. */
-  readonly contextTokens: number | undefined
+  /** The model's, for the one place that has it. */
+  readonly spec: ModelSpec
+  /** Name of its compiled library among its files. */
+  readonly library: string
 }
 
 /**
  * The record of a model: self-hosted in `<baseUrl><id>/resolve/main/` when its configuration is there, else WebLLM's own entry when
- * the page may ask other origins.
- * @throws AlcoveError `model-not-found` with the nearest names in `details.nearest`, `model-load-failed` for a broken configuration, `network`, `aborted`
+ * the page may ask other origins or has its files already.
+ * @throws AlcoveError `model-not-found` with the nearest names in `details.nearest`, `network`, `http-status`, `download-refused`, `aborted`
  */
 export async function resolveModel(spec: ModelSpec, context: ResolveContext): Promise<ResolvedModel> {
-  const id = spec.id.slice(spec.id.indexOf(':') + 1)
-  const folder = spec.baseUrl === undefined ? undefined : `${spec.baseUrl}${id}/resolve/main/`
-  const { config, failure } = await configOf(folder, spec, context)
-  if (folder !== undefined && config !== undefined) {
-    const record = { model: folder, model_id: id, model_lib: `${folder}${LIBRARY}` }
-    return { record, selfHosted: true, contextTokens: config.context_window_size }
-  }
+  const id = parseModelId(spec.id).repo
+  const { isAtHome, isKept, failure } = await lookAtHome(spec, context)
   const list = await context.prebuilt()
-  const record = list.find((each) => each.model_id === id)
-  if (record && spec.allowRemote) {
-    return { record, selfHosted: false, contextTokens: record.overrides?.context_window_size }
+  const listed = list.find(({ model_id }) => model_id === id)
+  if (isAtHome) {
+    const record = { ...listed, model: '', model_id: id, model_lib: '' }
+    return { record, library: LIBRARY, spec: { ...spec, selfHostedOnly: true } }
   }
+  if (listed && (spec.allowRemote || isKept)) return onHub(listed, spec)
   if (failure) throw failure
-  const places = folder === undefined ? 'no modelBaseUrl is set' : `${folder}${CONFIG} is not served`
-  if (record) {
+  const places = spec.baseUrl === undefined ? 'no modelBaseUrl is set' : `${spec.baseUrl}${id}/ has no ${CONFIG}`
+  if (listed) {
     throw new AlcoveError('model-not-found', `${spec.id} is on the hub, which this page may not ask, and ${places}`, {
       hint: 'Serve the model from modelBaseUrl, or allow remote models.',
     })
   }
-  const nearest = nearestNames(
-    id,
-    list.map((each) => each.model_id),
-  )
+  const names = list.map(({ model_id }) => model_id)
+  const nearest = nearestNames(id, names)
   throw new AlcoveError('model-not-found', `WebLLM has no model '${id}', and ${places}`, {
     hint: `Did you mean ${nearest.map((name) => `'webllm:${name}'`).join(', ')}?`,
     details: { nearest },
   })
 }
 
-/** The configuration, or why it could not be asked for: the hub may have the model all the same. */
-async function configOf(folder: string | undefined, spec: ModelSpec, context: ResolveContext) {
-  if (folder === undefined) return {}
-  try {
-    return { config: await readConfig(folder, context) }
-  } catch (error) {
-    if (!spec.allowRemote || !isAlcoveError(error, 'network')) throw error
-    return { failure: error }
-  }
+/** The libraries are not in the models' folders. Each fits one version of WebLLM, which is in its address. */
+function onHub(record: ModelRecord, { baseUrl: _, ...spec }: ModelSpec): ResolvedModel {
+  const url = record.model_lib
+  const library = url.slice(url.lastIndexOf('/') + 1)
+  return { record, library, spec: { ...spec, files: { ...spec.files, [library]: { url, ...spec.files?.[library] } } } }
 }
 
-interface ChatConfigFacts {
-  readonly context_window_size?: number
-}
+/** The hub may have the model all the same. */
+const PASSING: readonly AlcoveErrorCode[] = ['network', 'http-status']
 
-/** The configuration in a folder: as it is served, or as it was kept when the network is away; undefined when there is none. */
-async function readConfig(folder: string, { signal, fetch }: ResolveContext): Promise<ChatConfigFacts | undefined> {
-  const url = `${folder}${CONFIG}`
-  let response: Response | undefined
+/** Whether the self-hosted address has the model, and whether its configuration is kept from elsewhere; or why it could not be asked. */
+async function lookAtHome(spec: ModelSpec, { loaderOf, signal }: ResolveContext) {
+  const loader = loaderOf({ ...spec, selfHostedOnly: true })
+  if (spec.baseUrl === undefined) return { isKept: (await loader.head(CONFIG, { signal, keptOnly: true }))?.stored }
   try {
-    response = await fetch(url, { signal: signal ?? null })
-  } catch (error) {
-    if (signal?.aborted) throw abortError(signal)
-    response = await keptFile(url)
-    if (!response) throw toAlcoveError(error, 'network', `${url} could not be fetched`)
-  }
-  const text = response.ok ? await response.text() : ''
-  if (!response.ok || text.trimStart().startsWith('<')) return undefined
-  try {
-    return JSON.parse(text) as ChatConfigFacts
-  } catch (cause) {
-    throw new AlcoveError('model-load-failed', `expected JSON in ${url}, got something else or a part of it`, { cause })
-  }
-}
-
-/** A file from WebLLM's caches. */
-export async function keptFile(url: string): Promise<Response | undefined> {
-  try {
-    return await globalThis.caches?.match(url)
-  } catch {
-    return undefined
-  }
-}
-
-/** Bytes of the weights, from the model's own list of them; undefined where it cannot be reached. */
-export async function weightBytes(record: ModelRecord, context: Pick<ResolveContext, 'fetch' | 'signal'>) {
-  const folder = /\/resolve\//.test(record.model) ? record.model : `${record.model.replace(/\/?$/, '/')}resolve/main/`
-  try {
-    const response = await context.fetch(new URL('tensor-cache.json', folder), { signal: context.signal ?? null })
-    const { records } = (await response.json()) as { records: readonly { nbytes: number }[] }
-    return records.reduce((sum, { nbytes }) => sum + nbytes, 0)
-  } catch {
-    if (context.signal?.aborted) throw abortError(context.signal)
-    return undefined
+    const response = await loader.open(CONFIG, { signal })
+    const isAtHome = response.headers.get('x-alcove-source') === 'base'
+    return { isAtHome, isKept: !isAtHome }
+  } catch (failure) {
+    if (isAlcoveError(failure, 'model-not-found')) return {}
+    if (!spec.allowRemote || !isAlcoveError(failure) || !PASSING.includes(failure.code)) throw failure
+    return { failure }
   }
 }
 

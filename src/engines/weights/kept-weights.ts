@@ -17,7 +17,19 @@ export function weightFolder(spec: ModelSpec): string {
 
 /** The folder of a model in the hub's layout. */
 export function weightPath({ id, hubRepo, revision }: ModelSpec): string {
-  return `${hubRepo ?? parseModelId(id).repo}/resolve/${encodeURIComponent(revision ?? 'main')}/`
+  return `${hubRepo ?? repoOnHub(id)}/resolve/${encodeURIComponent(revision ?? 'main')}/`
+}
+
+/** The folder of a model under a page's own address. WebLLM's models lie there as on the hub. */
+export function basePath({ id }: ModelSpec): string {
+  const { scheme, repo } = parseModelId(id)
+  return scheme === 'webllm' ? `${repo}/resolve/main/` : `${repo}/`
+}
+
+/** WebLLM's ids are names in its authors' account; builds that differ in their library only (`-1k`, `-b4`) have the same weights. */
+function repoOnHub(id: string): string {
+  const { scheme, repo } = parseModelId(id)
+  return scheme === 'webllm' && !repo.includes('/') ? `mlc-ai/${repo.replace(/-(?:1k|b\d+)$/, '')}` : repo
 }
 
 const FOLDER = /^.*?\/resolve\/[^/]+\//

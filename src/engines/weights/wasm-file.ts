@@ -4,8 +4,8 @@ export type WasmFile = { readonly state: 'wasm' | 'other' } | { readonly state: 
 const MAGIC = [0, 0x61, 0x73, 0x6d]
 
 /** Looks at the first bytes of a file only. Rejects as `fetch` does. */
-export async function probeWasm(url: string, signal?: AbortSignal, fetchFile: typeof fetch = fetch): Promise<WasmFile> {
-  const response = await fetchFile(url, { headers: { range: 'bytes=0-3' }, signal: signal ?? null })
+export async function probeWasm(url: string, signal?: AbortSignal): Promise<WasmFile> {
+  const response = await fetch(url, { headers: { range: 'bytes=0-3' }, signal: signal ?? null })
   const reader = response.body?.getReader()
   const first = (await reader?.read())?.value
   await reader?.cancel()

@@ -164,12 +164,13 @@ class Transfer {
   async #take(response: Response, from: number): Promise<Outcome> {
     const { start, head } = readAnswer(response, this.#source, from, this.#pieceBytes)
     const known = this.#draft.head
-    const { bytes, sha256 } = this.#context.facts ?? {}
+    const { bytes, sha256, md5 } = this.#context.facts ?? {}
     if (bytes !== undefined && head.bytes !== undefined && head.bytes !== bytes) {
       await skip(response)
       throw this.#wrong('the length', bytes, head.bytes)
     }
-    const isRest = start === from && known?.bytes !== undefined && isSameFile(known, head, sha256 !== undefined)
+    const isRest =
+      start === from && known?.bytes !== undefined && isSameFile(known, head, (sha256 ?? md5) !== undefined)
     if (from > 0 && !isRest) {
       this.#context.say(
         start === from

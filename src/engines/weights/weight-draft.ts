@@ -209,19 +209,30 @@ async function checkFile(file: Blob, url: string, facts: FileFacts | undefined, 
     })
   }
   if (facts?.bytes !== undefined && facts.bytes !== file.size) fail('the length', facts.bytes, file.size)
-  if (facts?.sha256 === undefined) return
-  const hash = await hashFile(file, signal)
-  if (hash !== facts.sha256.toLowerCase()) fail('the SHA-256', facts.sha256, hash)
+  const { sha256, md5 } = facts ?? {}
+  const expected = sha256 ?? md5
+  if (expected === undefined) return
+  const hash = await hashFile(file, signal, sha256 === undefined ? 'md5' : 'sha256')
+  if (hash !== expected.toLowerCase()) fail(sha256 === undefined ? 'the MD5' : 'the SHA-256', expected, hash)
 }
 
-/** SHA-256 of a file, of which only a small part is in memory at a time, as lower-case hexadecimal. */
-export async function hashFile(file: Blob, signal?: AbortSignal): Promise<string> {
-  if (file.size <= HASH_STEP_BYTES) return sha256Hex(new Uint8Array(await file.arrayBuffer()))
-  const { sha256 } = await import('@noble/hashes/sha2.js')
-  const hash = sha256.create()
+/** Hash of a file, of which only a small part is in memory at a time, as lower-case hexadecimal. */
+export async function hashFile(
+  file: Blob,
+  signal?: AbortSignal,
+  algorithm: 'sha256' | 'md5' = 'sha256',
+): Promise<string> {
+  const isSmall = file.size <= HASH_STEP_BYTES
+  if (isSmall && algorithm === 'sha256') return sha256Hex(new Uint8Array(await file.arrayBuffer()))
+  const hash = await createHash(algorithm)
   for (let at = 0; at < file.size; at += HASH_STEP_BYTES) {
     throwIfAborted(signal)
     hash.update(new Uint8Array(await file.slice(at, at + HASH_STEP_BYTES).arrayBuffer()))
   }
   return Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+async function createHash(algorithm: 'sha256' | 'md5') {
+  if (algorithm === 'sha256') return (await import('@noble/hashes/sha2.js')).sha256.create()
+  return (await import('@noble/hashes/legacy.js')).md5.create()
 }

@@ -3,9 +3,9 @@ import { throwIfAborted } from '../../runtime/abort.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import { sha256Hex } from '../../text/hash.js'
-import { type FileFacts, type ModelSpec, parseModelId } from '../engine.js'
+import type { FileFacts, ModelSpec } from '../engine.js'
 import type { FileStore, KeptFile } from './file-store.js'
-import { weightFolder, weightLockName, weightPath } from './kept-weights.js'
+import { basePath, weightFolder, weightLockName, weightPath } from './kept-weights.js'
 import knownFiles from './known-files.json' with { type: 'json' }
 import { openFileStores, type StorageAccess } from './open-stores.js'
 import { PIECE_BYTES, type TransferContext, transfer } from './weight-download.js'
@@ -53,12 +53,15 @@ export interface WeightLoader {
   /** Bytes of this model that are kept here, parts of files included. */
   storedBytes(): Promise<number>
   /**
-   * Looks at every byte that is kept of this model and forgets the pieces that have changed since they were fetched; where none
-   * has, the files themselves are wrong and all are forgotten. The next `open` fetches what is missing.
+   * Looks at every byte that is kept of this model and forgets the pieces that have changed since they were fetched. The next `open`
+   * fetches what is missing.
+   * @returns whether there were any
    */
+  dropChanged(): Promise<boolean>
+  /** As `dropChanged`; where no piece has changed, the files themselves are wrong and all are forgotten. */
   repair(): Promise<void>
-  /** Forgets the kept files of this model. */
-  remove(): Promise<void>
+  /** Forgets the kept files of this model, or one of them. */
+  remove(file?: string): Promise<void>
 }
 
 export interface WeightLoaderOptions extends StorageAccess {
@@ -111,9 +114,13 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
   }
   const downloads: Downloads = running.get(fetchFile) ?? new Map()
   running.set(fetchFile, downloads)
-  const places = createPlaces(spec)
   const known = KNOWN_FILES[weightPath(spec)]
-  const factsOf = (file: string): FileFacts | undefined => spec.files?.[file] ?? known?.[file]
+  const factsOf = (file: string): FileFacts | undefined => {
+    const [own, common] = [spec.files?.[file], known?.[file]]
+    return own && common ? { ...common, ...own } : (own ?? common)
+  }
+
+  const places = createPlaces(spec, (file) => factsOf(file)?.url)
 
   const findKept = (file: string) => findWhole(stores, places.keyOf(file), factsOf(file), clock.wallTime())
 
@@ -206,17 +213,22 @@ export function createWeightLoader(spec: ModelSpec, options: WeightLoaderOptions
       return kept.flat().reduce((sum, { keptBytes }) => sum + keptBytes, 0)
     },
 
-    async repair() {
-      let isMended = false
+    async dropChanged() {
+      let isChanged = false
       for (const store of stores) {
-        for (const kept of await store.list(places.folder)) isMended = (await dropBroken(store, kept)) || isMended
+        for (const kept of await store.list(places.folder)) isChanged = (await dropBroken(store, kept)) || isChanged
       }
-      if (!isMended) await this.remove()
+      return isChanged
     },
 
-    async remove() {
+    async repair() {
+      if (!(await this.dropChanged())) await this.remove()
+    },
+
+    async remove(file) {
       for (const store of stores) {
-        for (const { head } of await store.list(places.folder)) await store.drop(head.key)
+        if (file !== undefined) await store.drop(places.keyOf(file))
+        else for (const { head } of await store.list(places.folder)) await store.drop(head.key)
       }
     },
   }
@@ -233,8 +245,9 @@ interface Places {
   note(source: string | null): void
 }
 
-function createPlaces(spec: ModelSpec): Places {
-  const { repo } = parseModelId(spec.id)
+/** @param urlOf address of a file that the hub's side keeps elsewhere */
+function createPlaces(spec: ModelSpec, urlOf: (file: string) => string | undefined): Places {
+  const own = basePath(spec)
   const path = weightPath(spec)
   const folder = weightFolder(spec)
   // A model comes from one place: once the self-hosted address had a file of it, the hub is not asked for the others.
@@ -245,10 +258,10 @@ function createPlaces(spec: ModelSpec): Places {
     sourcesOf(file) {
       if (!FILE_NAME.test(file)) throw new AlcoveError('invalid-argument', `expected a plain file path, got '${file}'`)
       const base: WeightSource[] =
-        spec.baseUrl === undefined ? [] : [{ name: 'base', url: `${spec.baseUrl}${repo}/${file}` }]
+        spec.baseUrl === undefined ? [] : [{ name: 'base', url: `${spec.baseUrl}${own}${file}` }]
       if (!spec.allowRemote || spec.selfHostedOnly || baseHasModel) return base
       const mirrors = (spec.mirrors ?? []).map((url): WeightSource => ({ name: 'mirror', url: `${url}${path}${file}` }))
-      return [...base, ...mirrors, { name: 'hub', url: `${folder}${file}` }]
+      return [...base, ...mirrors, { name: 'hub', url: urlOf(file) ?? `${folder}${file}` }]
     },
     note(source) {
       if (source === 'base') baseHasModel = true
@@ -271,7 +284,9 @@ async function findWhole(
       if (isFresh) return 'absent'
       await store.drop(key)
     } else if (kept.completeBytes !== undefined) {
-      if (facts?.bytes === undefined || facts.bytes === kept.completeBytes) return { store, kept }
+      const { bytes = kept.completeBytes, url } = facts ?? {}
+      const isElsewhere = url !== undefined && kept.head.source === 'hub' && kept.head.url !== url
+      if (bytes === kept.completeBytes && !isElsewhere) return { store, kept }
       await store.drop(key)
     }
   }

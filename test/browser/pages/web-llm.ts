@@ -23,61 +23,110 @@ const offline: typeof fetch = async () => {
 /** What `inspect` says of names, devices and places. No request leaves the origin. */
 export async function lookups(): Promise<Record<string, ModelInspection>> {
   const engine = createWebLlmChat({ fetch: offline })
+  const hub = createWebLlmChat({ fetch: network(WHOLE_ON_HUB) })
   return {
     unknown: await engine.inspect(specOf('webllm:Qwen2.5-0.5B-Instruct-q4f16-MLC', { allowRemote: true })),
     hubOnly: await engine.inspect(specOf(F32)),
     notServed: await webLlmChat.inspect(specOf(F32, { baseUrl: ORIGIN })),
     needsF16: await engine.inspect(specOf(F16, { allowRemote: true })),
-    plain: await engine.inspect(specOf(F32, { allowRemote: true })),
-    unreachable: await engine.inspect(specOf(F32, { baseUrl: 'http://localhost:1/' })),
+    offline: await engine.inspect(specOf(F32, { allowRemote: true })),
+    plain: await hub.inspect(specOf(F32, { allowRemote: true })).finally(forgetAll),
+    unreachable: await engine.inspect(specOf('webllm:made-up', { allowRemote: true, baseUrl: 'http://localhost:1/' })),
+    elsewhere: await engine.inspect(specOf(F32, { baseUrl: 'http://localhost:1/' })),
   }
 }
 
-/** Files of a made-up self-hosted model: text, or a status. */
+/** Files of a made-up model by name: text, or a status. */
 type Site = Readonly<Record<string, string | number>>
 
 const CONFIG = JSON.stringify({ context_window_size: 1024, tokenizer_files: ['tokenizer.json'], conv_template: {} })
+const WEIGHTS = JSON.stringify({ records: [{ dataPath: 'params_shard_0.bin', nbytes: 5, records: [] }] })
 const WASM = '\0asm\u0001\0\0\0'
 
-async function loadFrom(site: Site, check: 'checked' | 'raw' = 'checked'): Promise<string> {
-  const real = globalThis.fetch
-  const fake = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
-    const name =
-      String(input instanceof Request ? input.url : input)
-        .split('/')
-        .at(-1) ?? ''
-    const file = site[name] ?? 404
-    if (check === 'raw' && name === 'lib.wasm' && init?.headers) return new Response(WASM)
-    return typeof file === 'number' ? new Response('not here', { status: file }) : new Response(file)
-  }
-  globalThis.fetch = fake as typeof fetch
-  const folder = `${ORIGIN}made-up/resolve/main/`
-  const kept = await caches.open('webllm/config')
-  const config = site['mlc-chat-config.json']
-  if (typeof config === 'string') await kept.put(`${folder}mlc-chat-config.json`, new Response(config))
+/** A network with these files at every address, but for those that begin with `except`. */
+const network = (site: Site, asked: string[] = [], except?: string): typeof fetch =>
+  (async (input, init) => {
+    const url = String(input)
+    asked.push(url)
+    const isThere = except === undefined || !url.startsWith(except)
+    const file = (isThere ? site[url.slice(url.lastIndexOf('/') + 1)] : undefined) ?? 404
+    if (typeof file === 'number') return new Response('not here', { status: file })
+    const headers = { 'content-length': String(file.length) }
+    return new Response(init?.method === 'HEAD' ? null : file, { headers })
+  }) as typeof fetch
+
+async function forgetAll(): Promise<void> {
+  for (const name of await caches.keys()) await caches.delete(name)
+}
+
+async function loadFrom(site: Site): Promise<string> {
   try {
-    await webLlmChat.create(specOf('webllm:made-up', { baseUrl: ORIGIN })).load()
+    await createWebLlmChat({ fetch: network(site) })
+      .create(specOf('webllm:made-up', { baseUrl: ORIGIN }))
+      .load()
     return 'loaded'
   } catch (error) {
     const { code, message } = toAlcoveError(error, 'invalid-argument')
     return `${code}: ${message}`
   } finally {
-    globalThis.fetch = real
-    for (const name of await caches.keys()) await caches.delete(name)
+    await forgetAll()
   }
 }
 
-/** How each broken model fails; `raw…` are WebLLM's own errors with our checks out of the way. */
+const WHOLE: Site = {
+  'mlc-chat-config.json': CONFIG,
+  'tensor-cache.json': WEIGHTS,
+  'lib.wasm': WASM,
+  'tokenizer.json': '{}',
+  'params_shard_0.bin': 'hello',
+}
+
+/** As a model of WebLLM's list has it, whose library has its own name. */
+const WHOLE_ON_HUB: Site = { ...WHOLE, 'Qwen2-0.5B-Instruct-q4f32_1_cs1k-webgpu.wasm': WASM }
+
+/** How each broken model fails, loaded on the page itself. */
 export async function loadErrors(): Promise<Record<string, string>> {
-  return {
-    cutConfig: await loadFrom({ 'mlc-chat-config.json': CONFIG.slice(0, 20) }),
-    htmlConfig: await loadFrom({ 'mlc-chat-config.json': '<!doctype html>' }),
-    noLibrary: await loadFrom({ 'mlc-chat-config.json': CONFIG }),
-    htmlLibrary: await loadFrom({ 'mlc-chat-config.json': CONFIG, 'lib.wasm': '<!doctype html>' }),
-    rawNoLibrary: await loadFrom({ 'mlc-chat-config.json': CONFIG }, 'raw'),
-    rawHtmlLibrary: await loadFrom({ 'mlc-chat-config.json': CONFIG, 'lib.wasm': '<!doctype html>' }, 'raw'),
-    rawForeignLibrary: await loadFrom({ 'mlc-chat-config.json': CONFIG, 'lib.wasm': WASM }, 'raw'),
+  const broken: Readonly<Record<string, Site>> = {
+    cutConfig: { 'mlc-chat-config.json': CONFIG.slice(0, 20) },
+    htmlConfig: { 'mlc-chat-config.json': '<!doctype html>' },
+    cutList: { 'tensor-cache.json': WEIGHTS.slice(0, 20) },
+    strayList: { 'tensor-cache.json': JSON.stringify({ records: [{ dataPath: 'https://x.invalid/a', nbytes: 5 }] }) },
+    noLibrary: { 'lib.wasm': 404 },
+    htmlLibrary: { 'lib.wasm': '<!doctype html>' },
+    brokenLibrary: { 'lib.wasm': `${WASM}broken` },
+    foreignLibrary: {},
+    noShard: { 'params_shard_0.bin': 404 },
+    failingShard: { 'params_shard_0.bin': 500 },
+    shortShard: { 'params_shard_0.bin': 'hell' },
   }
+  const errors: Record<string, string> = {}
+  for (const [name, site] of Object.entries(broken)) errors[name] = await loadFrom({ ...WHOLE, ...site })
+  return errors
+}
+
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'loaded',
+    (error) => toAlcoveError(error, 'invalid-argument').message,
+  )
+
+/** A model of WebLLM's list, of which the page itself has nothing: how it loads twice, what was asked for, and what is left when it is deleted. */
+export async function loadFromHub() {
+  const asked: string[] = []
+  const engine = createWebLlmChat({ fetch: network(WHOLE_ON_HUB, asked, location.origin) })
+  const spec = specOf(F32, { allowRemote: true, baseUrl: ORIGIN })
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'caches')?.get
+  const inspected = [await engine.inspect(spec)]
+  const first = await codeOf(engine.create(spec).load())
+  const askedFirst = asked.splice(0)
+  const again = await codeOf(engine.create(spec).load())
+  inspected.push(await engine.inspect(spec))
+  const isRestored = Object.getOwnPropertyDescriptor(globalThis, 'caches')?.get === before
+  const kept = await caches.keys()
+  await engine.remove?.(spec)
+  const left = (await (await caches.open('test-models')).keys()).length
+  await forgetAll()
+  return { first, askedFirst, again, askedAgain: asked, inspected, kept, isRestored, left }
 }
 
 /** Aborting a load settles at once, whatever WebLLM is doing. */

@@ -15,6 +15,7 @@ function loader(files: Record<string, number>): WeightLoader {
     },
     storedBytes: async () => 0,
     remove: async () => {},
+    dropChanged: async () => false,
     repair: async () => {},
   }
 }

@@ -6,6 +6,7 @@ import { createWebLlmEmbedding } from '../../../src/engines/web-llm/embedding.js
 import type { WebLlmLibrary } from '../../../src/engines/web-llm/load.js'
 import { checkRequest, requestBody } from '../../../src/engines/web-llm/parts.js'
 import { embeddingModelContract } from '../../../src/testing-contracts.js'
+import { webLlmSite } from './web-llm-site.js'
 
 const NAME = 'snowflake-arctic-embed-s-q0f32-MLC-b4'
 const CHAT = 'Llama-3.2-1B-Instruct-q4f32_1-MLC'
@@ -73,17 +74,15 @@ function fakeLibrary(behaviour: FakeBehaviour = {}) {
   const library = {
     MLCEngine: Engine,
     prebuiltAppConfig: { model_list: LIST },
-    hasModelInCache: async () => false,
-    deleteModelAllInfoInCache: async () => {},
   } as unknown as WebLlmLibrary
   return { library, inputs, engines, behaviour }
 }
 
-const missing = (async () => new Response('no', { status: 404 })) as unknown as typeof fetch
+const { fetch: missing } = webLlmSite({}, () => false)
 const withGpu = () => vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => ({ features: new Set() }) } })
 const create = (behaviour: FakeBehaviour = {}, rest: Partial<ModelSpec> = {}) => {
   const fake = fakeLibrary(behaviour)
-  const engine = createWebLlmEmbedding({ importLibrary: async () => fake.library, fetch: missing })
+  const engine = createWebLlmEmbedding({ importLibrary: async () => fake.library, fetch: webLlmSite().fetch })
   return { ...fake, engine, model: engine.create(spec(rest)) }
 }
 afterEach(() => vi.unstubAllGlobals())

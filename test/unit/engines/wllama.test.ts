@@ -234,6 +234,7 @@ describe('inspect', () => {
     head: async (file) => files[file],
     storedBytes: async () => 0,
     remove: async () => {},
+    dropChanged: async () => false,
     repair: async () => {},
   })
   const inspect = (id: string, files: Record<string, { bytes?: number; stored: boolean }>) =>
