@@ -1,6 +1,7 @@
 import { missingModel } from './lib/client.js'
 import { openEngine, timeAnswer } from './lib/engine-model.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
+import { sleep } from './lib/rounds.js'
 import { summarize } from './lib/statistics.js'
 import { measureUnloading, type Unloading } from './lib/unloading.js'
 
@@ -55,14 +56,20 @@ const mlcEngine = ({ models }: BenchContext): Engine | undefined => {
 
 interface Harm {
   readonly what: string
-  do(crash: () => void): void
+  /** The reader takes nothing until this has ended, which holds the engine up until the harm has reached it. */
+  do(crash: () => void): void | Promise<void>
 }
-const kills: readonly Harm[] = [
-  { what: 'A worker killed from outside', do: (crash) => crash() },
-  { what: 'A worker that ends itself', do: () => void driver().endWorkers?.() },
-]
-const freeze: Harm = { what: 'A worker in a loop without end', do: () => void driver().freezeWorkers?.() }
-const crashGpu: Harm = { what: 'A crashed GPU process', do: () => void driver().crashGpu?.() }
+const kill: Harm = { what: 'A worker killed from outside', do: (crash) => crash() }
+const end: Harm = { what: 'A worker that ends itself', do: () => driver().endWorkers?.() }
+const crashGpu: Harm = { what: 'A crashed GPU process', do: () => driver().crashGpu?.() }
+const freeze: Harm = {
+  what: 'A worker in a loop without end',
+  async do() {
+    // The loop never answers that it has begun.
+    await driver().freezeWorkers?.()
+    await sleep(200)
+  },
+}
 
 /** Long enough that its reading tells how fast prompts are read here, without which a hang is waited for longer. */
 const PROMPT = `${'One day a little girl found a big red ball in the park and she was very happy. '.repeat(3)}Once upon a time`
@@ -81,12 +88,8 @@ interface Recovered {
 async function recover(context: BenchContext, { id, device }: Engine, harm: Harm): Promise<Recovered> {
   const request = {
     messages: [{ role: 'user' as const, content: PROMPT }],
-    sampling: { temperature: 0, maxTokens: 32 },
+    sampling: { temperature: 0, maxTokens: 60 },
   }
-  // The files are on this device from here on.
-  const earlier = openEngine(context, id, { device })
-  await timeAnswer(earlier.model, { ...request, sampling: { temperature: 0, maxTokens: 1 } })
-  await earlier.host.close()
   let foundAt = 0
   const { model, host, crash } = openEngine(context, id, { device }, () => {
     foundAt ||= performance.now()
@@ -102,9 +105,7 @@ async function recover(context: BenchContext, { id, device }: Engine, harm: Harm
         else if (part.type === 'text-delta' && saidAt > 0) textAt ||= performance.now()
         if (deltas !== 5 || harmedAt > 0) return
         harmedAt = performance.now()
-        harm.do(crash)
-        // A reader that takes nothing for a moment holds the engine up until the harm has reached it.
-        return new Promise<void>((resolve) => setTimeout(resolve, 300))
+        return harm.do(crash)
       },
     })
     if (saidAt === 0) throw new Error('expected a recovered stream, got one that nothing had happened to')
@@ -140,6 +141,10 @@ function figuresOf(name: string, rounds: readonly Recovered[], goalMs: number | 
 }
 
 async function measureRecovery(context: BenchContext, engine: Engine, harm: Harm, count: number, goalMs?: number) {
+  // The files are on this device from here on.
+  const earlier = openEngine(context, engine.id, { device: engine.device })
+  await earlier.model.load()
+  await earlier.host.close()
   const rounds: Recovered[] = []
   for (let round = 0; round < (context.quick ? 1 : count); round++) rounds.push(await recover(context, engine, harm))
   return figuresOf(`${harm.what}, ${engine.name}`, rounds, goalMs)
@@ -158,10 +163,12 @@ const part = (engine: Engine, measure: Part['measure']): Part => ({ needs: [engi
 const killed = (engine: Engine) =>
   part(engine, async (context) => {
     const figures: Figure[] = []
-    for (const harm of kills) figures.push(...(await measureRecovery(context, engine, harm, 3, DEATH_MS)))
+    figures.push(...(await measureRecovery(context, engine, kill, 3, DEATH_MS)))
+    figures.push(...(await measureRecovery(context, engine, end, 1, DEATH_MS)))
     return figures
   })
 const crashed = (engine: Engine) => part(engine, (context) => measureRecovery(context, engine, crashGpu, 1, DEATH_MS))
+const frozen = (engine: Engine) => part(engine, (context) => measureRecovery(context, engine, freeze, 1))
 const unloaded = (engine: Engine, way: Unloading) =>
   part(engine, async (context) => {
     const { readMemory } = driver()
@@ -175,14 +182,9 @@ function partsOf(context: BenchContext): Record<string, Part> {
     'killed-transformers': killed(CHAT),
     'killed-wllama': killed(GGUF),
     'crashed-gpu': crashed(GPU),
-    // Both at a time: what is measured is a wait.
-    frozen: {
-      needs: [CHAT.folder, GGUF.folder],
-      measure: async (context) => {
-        const both = [CHAT, GGUF].map((engine) => measureRecovery(context, engine, freeze, 1))
-        return (await Promise.all(both)).flat()
-      },
-    },
+    // Waits, both of which the driver makes at one time.
+    'frozen-transformers': frozen(CHAT),
+    'frozen-wllama': frozen(GGUF),
     'unloaded-transformers': unloaded(CHAT, 'worker'),
     'disposed-transformers': unloaded(CHAT, 'model'),
     'disposed-wllama': unloaded(GGUF, 'model'),

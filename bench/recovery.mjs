@@ -71,42 +71,52 @@ async function within(name, work) {
   }
 }
 
+/** Parts that only wait run side by side; each other one alone. @param {readonly string[]} names @returns {string[][]} */
+function groupsOf(names) {
+  const isWait = (/** @type {string} */ name) => name.startsWith('frozen-')
+  return [...names.filter((name) => !isWait(name)).map((name) => [name]), names.filter(isWait)]
+}
+
 /** @param {any} driver */
 export async function run({ url, runInPage, context, keep }) {
   const args = [...FLAGS, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])]
   const executablePath = await ensureBrowser()
-  /** @type {any} */
-  let module
-  /** @type {{ figures: any[], notes: string[], skipped: string[] }} */
-  const report = { figures: [], notes: [], skipped: [] }
-  const names = [undefined]
-  for (let at = 0; at < names.length; at++) {
+
+  /** @template T @param {(page: import('@playwright/test').Page) => Promise<T>} use @returns {Promise<T>} */
+  async function inBrowser(use) {
     const browser = await chromium.launch({ executablePath, args })
     try {
-      const page = await openPage(browser, url)
-      if (module === undefined) {
-        module = await page.evaluate(async (given) => {
-          const { what, notes, partNames } = await import('/bench/recovery.js')
-          return { what, notes, names: partNames(given) }
-        }, context)
-        names.push(...module.names)
-        report.notes.push(...module.notes)
-        continue
-      }
-      const began = Date.now()
-      const part = await within(names[at], runInPage(page, 'recovery', { ...context, part: names[at] }))
-      report.figures.push(...part.report.figures)
-      report.skipped.push(...(part.report.skipped ?? []))
-      console.log(`  ${names[at]}: ${Math.round((Date.now() - began) / 1_000)} s`)
-      keep({ what: module.what, ...report })
-    } catch (error) {
-      if (module === undefined) throw error
-      report.skipped.push(`${names[at]}: ${String(error.message ?? error).split('\n')[0]}`)
-      console.error(`  ${names[at]}: ${report.skipped.at(-1)}`)
+      return await use(await openPage(browser, url))
     } finally {
       await browser.close()
     }
   }
+
+  const about = await inBrowser((page) =>
+    page.evaluate(async (given) => {
+      const { what, notes, partNames } = await import('/bench/recovery.js')
+      return { what, notes, names: partNames(given) }
+    }, context),
+  )
+  /** @type {{ figures: any[], notes: string[], skipped: string[] }} */
+  const report = { figures: [], notes: about.notes, skipped: [] }
+
+  /** A part that fails is listed as not measured, and the others are measured. @param {string} name */
+  async function measurePart(name) {
+    const began = Date.now()
+    try {
+      const part = await inBrowser((page) => within(name, runInPage(page, 'recovery', { ...context, part: name })))
+      report.figures.push(...part.report.figures)
+      for (const reason of part.report.skipped ?? []) if (!report.skipped.includes(reason)) report.skipped.push(reason)
+      keep({ what: about.what, ...report })
+    } catch (error) {
+      const [line] = String(/** @type {Error} */ (error).message ?? error).split('\n')
+      report.skipped.push(`${name}: ${line}`)
+    }
+    console.log(`  ${name}: ${Math.round((Date.now() - began) / 1_000)} s`)
+  }
+
+  for (const group of groupsOf(about.names)) await Promise.all(group.map(measurePart))
   if (report.figures.length === 0) throw new Error(`nothing could be measured: ${report.skipped.join('; ')}`)
-  return { what: module.what, report: { ...report, skipped: [...new Set(report.skipped)] } }
+  return { what: about.what, report }
 }
