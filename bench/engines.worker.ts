@@ -13,7 +13,10 @@ const api = {
     const blob = await (await fetch(fileUrl)).blob()
     await wllama.loadModel([blob], { n_gpu_layers: 0, n_ctx: 512, n_threads: 1, n_parallel: 1, n_batch: 64 })
   },
-  async complete(prompt: string, maxTokens: number): Promise<{ text: string; firstMs: number; decodeMs: number }> {
+  async complete(
+    prompt: string,
+    maxTokens: number,
+  ): Promise<{ text: string; tokens: number; firstMs: number; decodeMs: number }> {
     if (wllama === undefined) throw new Error('load comes first')
     const began = performance.now()
     const times: number[] = []
@@ -31,7 +34,7 @@ const api = {
       },
     })
     const [first = began] = times
-    return { text, firstMs: first - began, decodeMs: (times.at(-1) ?? first) - first }
+    return { text, tokens: times.length, firstMs: first - began, decodeMs: (times.at(-1) ?? first) - first }
   },
 }
 

@@ -3,134 +3,214 @@ import { openEngine, timeAnswer } from './lib/engine-model.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
 import { sleep } from './lib/rounds.js'
 import { summarize } from './lib/statistics.js'
+import { measureUnloading, type Unloading } from './lib/unloading.js'
 
 export const what =
   'A chat engine that fails under a running answer: time until the same stream goes on. Memory after loading and unloading.'
 
-const FOLDER = 'SmolLM2-135M-Instruct'
-const STORY = 'stories260K'
+/** What the driver lets this page do. */
+interface Driver {
+  /** Crashes the GPU process. */
+  crashGpu?(): Promise<void>
+  /** Lets the model workers of this page end themselves, and tells nobody. */
+  endWorkers?(): Promise<void>
+  /** Lets the model workers of this page loop for ever. */
+  freezeWorkers?(): Promise<void>
+  /** Memory of all processes of the browser that is not shared with files, in bytes. */
+  readMemory?(): Promise<number>
+}
+const driver = () => globalThis as unknown as Driver
 
-declare global {
-  interface Window {
-    /** The driver's: crashes the GPU process. */
-    crashGpu?: () => Promise<void>
-    /** The driver's: memory of all processes of the browser, in bytes. */
-    readMemory?: () => Promise<number>
-  }
+type Device = 'wasm' | 'webgpu'
+interface Engine {
+  readonly name: string
+  readonly folder: string
+  readonly id: string
+  readonly device: Device
+}
+const CHAT: Engine = {
+  name: 'SmolLM2-135M-Instruct, transformers.js on WebAssembly',
+  folder: 'SmolLM2-135M-Instruct',
+  id: 'transformers:SmolLM2-135M-Instruct',
+  device: 'wasm',
+}
+const GGUF: Engine = {
+  name: 'stories260K, wllama',
+  folder: 'stories260K',
+  id: 'wllama:stories260K/stories260K.gguf',
+  device: 'wasm',
+}
+const GPU: Engine = {
+  name: 'stories260K, transformers.js on software WebGPU',
+  folder: 'stories260K',
+  id: 'transformers:stories260K',
+  device: 'webgpu',
+}
+/** A self-hosted model of WebLLM, where one was made (`ALCOVE_MLC_DIR`): any folder with a library of its own. */
+const mlcEngine = ({ models }: BenchContext): Engine | undefined => {
+  const folder = models.find((name) => name.endsWith('-MLC'))
+  return folder === undefined
+    ? undefined
+    : { name: `${folder}, WebLLM on software WebGPU`, folder, id: `webllm:${folder}`, device: 'webgpu' }
 }
 
-type Harm = (crash: () => void) => void
+interface Harm {
+  readonly what: string
+  /** The reader takes nothing until this has ended, which holds the engine up until the harm has reached it. */
+  do(crash: () => void): void | Promise<void>
+}
+const kill: Harm = { what: 'A worker killed from outside', do: (crash) => crash() }
+const end: Harm = { what: 'A worker that ends itself', do: () => driver().endWorkers?.() }
+const crashGpu: Harm = { what: 'A crashed GPU process', do: () => driver().crashGpu?.() }
+const freeze: Harm = {
+  what: 'A worker in a loop without end',
+  async do() {
+    // The loop never answers that it has begun.
+    await driver().freezeWorkers?.()
+    await sleep(200)
+  },
+}
 
-/** Until a `recovered` part, and until the next text, after harm was done at the fifth delta. */
-async function recover(context: BenchContext, id: string, device: 'wasm' | 'webgpu', harm: Harm) {
-  const { model, host, crash } = openEngine(context, id, { device })
+/** Long enough that its reading tells how fast prompts are read here, without which a hang is waited for longer. */
+const PROMPT = `${'One day a little girl found a big red ball in the park and she was very happy. '.repeat(3)}Once upon a time`
+
+interface Recovered {
+  /** From the harm until the engine was given up. */
+  readonly foundMs: number
+  /** From then until the stream said that it goes on, and until its next text. */
+  readonly saidMs: number
+  readonly textMs: number
+  /** A load from this device in a new worker, with the first text of the same prompt. */
+  readonly firstMs: number
+}
+
+/** Does harm at the fifth delta of an answer, and waits for the end of the same stream. */
+async function recover(context: BenchContext, { id, device }: Engine, harm: Harm): Promise<Recovered> {
   const request = {
-    messages: [{ role: 'user' as const, content: 'Once upon a time' }],
-    sampling: { temperature: 0, maxTokens: 24 },
+    messages: [{ role: 'user' as const, content: PROMPT }],
+    sampling: { temperature: 0, maxTokens: 60 },
   }
+  let foundAt = 0
+  const { model, host, crash } = openEngine(context, id, { device }, () => {
+    foundAt ||= performance.now()
+  })
   try {
     const whole = await timeAnswer(model, request)
     let harmedAt = 0
-    let recoveredMs = 0
-    let textMs = 0
+    let saidAt = 0
+    let textAt = 0
     const told = await timeAnswer(model, request, {
       onPart(part, deltas) {
-        const passed = performance.now() - harmedAt
-        if (part.type === 'status' && part.status === 'recovered') recoveredMs = passed
-        else if (part.type === 'text-delta' && recoveredMs > 0) textMs ||= passed
+        if (part.type === 'status' && part.status === 'recovered') saidAt ||= performance.now()
+        else if (part.type === 'text-delta' && saidAt > 0) textAt ||= performance.now()
         if (deltas !== 5 || harmedAt > 0) return
         harmedAt = performance.now()
-        harm(crash)
+        return harm.do(crash)
       },
     })
-    if (recoveredMs === 0) throw new Error('expected a recovered stream, got one that nothing had happened to')
+    if (saidAt === 0) throw new Error('expected a recovered stream, got one that nothing had happened to')
     if (told.text !== whole.text) throw new Error('expected the same text as without the failure')
-    return { recoveredMs, textMs }
+    return { foundMs: foundAt - harmedAt, saidMs: saidAt - foundAt, textMs: textAt - foundAt, firstMs: whole.firstMs }
   } finally {
     await host.close()
   }
 }
 
-async function measureRecovery(context: BenchContext, id: string, device: 'wasm' | 'webgpu', what: string, harm: Harm) {
-  const rounds = []
-  for (let round = 0; round < (context.quick ? 1 : 3); round++) rounds.push(await recover(context, id, device, harm))
-  const figures: Figure[] = [
+function figuresOf(name: string, rounds: readonly Recovered[], goalMs: number | undefined): Figure[] {
+  const measured = (pick: (round: Recovered) => number) => measureOf(summarize(rounds.map(pick)))
+  return [
     {
-      what: `${what}: until the stream says that it is recovered`,
+      what: `${name}: until it is found`,
       unit: 'ms',
-      ...measureOf(summarize(rounds.map(({ recoveredMs }) => recoveredMs))),
+      ...measured(({ foundMs }) => foundMs),
+      ...(goalMs !== undefined && { goal: { on: 'max', most: goalMs } as const }),
+    },
+    {
+      what: `${name}: from then until the stream says that it goes on`,
+      unit: 'ms',
+      ...measured(({ saidMs }) => saidMs),
       goal: { on: 'max', most: 5_000 },
     },
     {
-      what: `${what}: until the next text`,
+      what: `${name}: from then until the next text`,
       unit: 'ms',
-      ...measureOf(summarize(rounds.map(({ textMs }) => textMs))),
+      ...measured(({ textMs }) => textMs),
+      baselines: [{ what: 'a first load from this device to the first text', ...measured(({ firstMs }) => firstMs) }],
     },
   ]
-  return figures
 }
 
-/** Memory of the browser after each round of load, answer and end of the worker. */
-async function measureMemory(context: BenchContext, readMemory: () => Promise<number>) {
-  const rounds = context.quick ? 2 : 20
-  const after: number[] = []
-  let loaded = 0
-  for (let round = 0; round <= rounds; round++) {
-    const { model, host } = openEngine(context, `transformers:${FOLDER}`)
-    await timeAnswer(model, { messages: [{ role: 'user', content: 'Hi' }], sampling: { temperature: 0, maxTokens: 1 } })
-    if (round === 0) loaded = await readMemory()
-    await host.close()
-    await sleep(500)
-    after.push(await readMemory())
-  }
-  const [first = 0] = after
-  const grown = (after.at(-1) ?? 0) - first
-  const figure: Figure = {
-    what: `Memory of the browser that ${rounds} more rounds of load and unload leave behind`,
-    unit: 'bytes',
-    value: grown,
-    baselines: [{ what: 'what one loaded model takes', value: loaded - first }],
-    goal: { on: 'ratio', most: 0.25 },
-  }
-  return figure
+async function measureRecovery(context: BenchContext, engine: Engine, harm: Harm, count: number, goalMs?: number) {
+  // The files are on this device from here on.
+  const earlier = openEngine(context, engine.id, { device: engine.device })
+  await earlier.model.load()
+  await earlier.host.close()
+  const rounds: Recovered[] = []
+  for (let round = 0; round < (context.quick ? 1 : count); round++) rounds.push(await recover(context, engine, harm))
+  return figuresOf(`${harm.what}, ${engine.name}`, rounds, goalMs)
 }
 
-/** Runs the benchmark in this page; the driver gives it the means. */
-export async function run(context: BenchContext): Promise<Report> {
-  const figures: Figure[] = []
-  const skipped: string[] = []
-  const noChat = missingModel(context, FOLDER)
-  const noStory = missingModel(context, STORY)
-  for (const reason of [noChat, noStory]) if (reason) skipped.push(reason)
-  const kill: Harm = (crash) => crash()
-  if (!noChat)
-    figures.push(
-      ...(await measureRecovery(context, `transformers:${FOLDER}`, 'wasm', `A killed worker, ${FOLDER}`, kill)),
-    )
-  const { crashGpu, readMemory } = window
-  if (!noChat && readMemory) figures.push(await measureMemory(context, readMemory))
-  if (!noStory && crashGpu) {
-    try {
-      const one = { ...context, quick: true }
-      figures.push(
-        ...(await measureRecovery(
-          one,
-          `transformers:${STORY}`,
-          'webgpu',
-          `A crashed GPU process, ${STORY}`,
-          () => void crashGpu(),
-        )),
-      )
-    } catch (error) {
-      skipped.push(`a crashed GPU process: ${(error as Error).message}`)
-    }
-  }
+interface Part {
+  /** Folders of models that it needs. */
+  readonly needs: readonly string[]
+  measure(context: BenchContext): Promise<Figure[]>
+}
+
+/** A death is seen by the lock that the worker held; a loop by a silence of 30 seconds, since a slow device is no dead one. */
+const DEATH_MS = 1_000
+
+const part = (engine: Engine, measure: Part['measure']): Part => ({ needs: [engine.folder], measure })
+const killed = (engine: Engine) =>
+  part(engine, async (context) => {
+    const figures: Figure[] = []
+    figures.push(...(await measureRecovery(context, engine, kill, 3, DEATH_MS)))
+    figures.push(...(await measureRecovery(context, engine, end, 1, DEATH_MS)))
+    return figures
+  })
+const crashed = (engine: Engine) => part(engine, (context) => measureRecovery(context, engine, crashGpu, 1, DEATH_MS))
+const frozen = (engine: Engine) => part(engine, (context) => measureRecovery(context, engine, freeze, 1))
+const unloaded = (engine: Engine, way: Unloading) =>
+  part(engine, async (context) => {
+    const { readMemory } = driver()
+    if (!readMemory) throw new Error('the memory of processes can be read on Linux only')
+    return measureUnloading(context, engine, way, readMemory)
+  })
+
+function partsOf(context: BenchContext): Record<string, Part> {
+  const mlc = mlcEngine(context)
   return {
-    figures,
-    notes: [
-      'The failure comes after the fifth piece of text; the same stream then goes on, and ends with the same text as one that nobody disturbed.',
-      'The GPU is a software one (SwiftShader), and its process is crashed once: after a second time Chromium offers none.',
-    ],
-    skipped,
+    'killed-transformers': killed(CHAT),
+    'killed-wllama': killed(GGUF),
+    'crashed-gpu': crashed(GPU),
+    // Waits, both of which the driver makes at one time.
+    'frozen-transformers': frozen(CHAT),
+    'frozen-wllama': frozen(GGUF),
+    'unloaded-transformers': unloaded(CHAT, 'worker'),
+    'disposed-transformers': unloaded(CHAT, 'model'),
+    'disposed-wllama': unloaded(GGUF, 'model'),
+    'disposed-gpu': unloaded(GPU, 'model'),
+    ...(mlc && {
+      'killed-webllm': killed(mlc),
+      'crashed-webllm': crashed(mlc),
+      'disposed-webllm': unloaded(mlc, 'model'),
+    }),
   }
+}
+
+/** Parts, each of which the driver gives a browser of its own: what one leaves behind is not measured with the next. */
+export const partNames = (context: BenchContext): string[] => Object.keys(partsOf(context))
+
+export const notes = [
+  'The failure comes after the fifth piece of text; the same stream then goes on, and ends with the same text as one that nobody disturbed.',
+  'The GPU is a software one (SwiftShader), and its process is crashed once in a browser: after a second time Chromium offers none.',
+  'Memory is resident and not shared with files, of all processes of the browser, from /proc; garbage is collected on the page before it is read.',
+]
+
+/** Measures one part in this page. */
+export async function run(context: BenchContext): Promise<Report> {
+  const own = partsOf(context)[context.part ?? '']
+  if (own === undefined) throw new Error('expected the driver to name a part')
+  const missing = own.needs.map((folder) => missingModel(context, folder)).filter((reason) => reason !== undefined)
+  if (missing.length > 0) return { figures: [], notes: [], skipped: missing }
+  return { figures: await own.measure(context), notes: [] }
 }

@@ -17,10 +17,14 @@ export interface BareModel {
   readonly runtimeUrl: string
   readonly folder: string
   readonly dtype: 'q4' | 'fp32'
+  /** @default 'wasm' */
+  readonly device?: 'wasm' | 'webgpu'
 }
 
 export interface BareAnswer {
   readonly tokens: number
+  /** From the call to the first token. */
+  readonly firstMs: number
   /** From the first token to the last. */
   readonly decodeMs: number
   readonly text: string
@@ -29,7 +33,7 @@ export interface BareAnswer {
 let loaded: { readonly model: PreTrainedModel; readonly tokenizer: PreTrainedTokenizer } | undefined
 
 const api = {
-  async load({ modelsUrl, runtimeUrl, folder, dtype }: BareModel): Promise<void> {
+  async load({ modelsUrl, runtimeUrl, folder, dtype, device = 'wasm' }: BareModel): Promise<void> {
     env.allowLocalModels = true
     env.allowRemoteModels = false
     // A whole url would not do: the library takes a tokenizer for missing where the path to it is one.
@@ -40,21 +44,24 @@ const api = {
     const { wasm } = env.backends.onnx
     if (wasm) {
       wasm.numThreads = 1
-      wasm.wasmPaths = {
-        mjs: `${runtimeUrl}ort-wasm-simd-threaded.mjs`,
-        wasm: `${runtimeUrl}ort-wasm-simd-threaded.wasm`,
-      }
+      const build = device === 'webgpu' ? 'ort-wasm-simd-threaded.asyncify' : 'ort-wasm-simd-threaded'
+      wasm.wasmPaths = { mjs: `${runtimeUrl}${build}.mjs`, wasm: `${runtimeUrl}${build}.wasm` }
     }
     // The session option is ours too: without it this model decodes one token a second.
     const session = { extra: { session: { disable_quant_qdq: '1' } } }
     loaded = {
       tokenizer: await AutoTokenizer.from_pretrained(folder),
-      model: await AutoModelForCausalLM.from_pretrained(folder, { dtype, device: 'wasm', session_options: session }),
+      model: await AutoModelForCausalLM.from_pretrained(folder, {
+        dtype,
+        device,
+        ...(device === 'wasm' && { session_options: session }),
+      }),
     }
   },
   async generate(prompt: string, maxTokens: number, isChat: boolean): Promise<BareAnswer> {
     if (loaded === undefined) throw new Error('load comes first')
     const { model, tokenizer } = loaded
+    const began = performance.now()
     const times: number[] = []
     let text = ''
     const streamer = new TextStreamer(tokenizer, {
@@ -76,7 +83,7 @@ const api = {
       streamer,
     })
     const [first = 0] = times
-    return { tokens: times.length, decodeMs: (times.at(-1) ?? first) - first, text }
+    return { tokens: times.length, firstMs: first - began, decodeMs: (times.at(-1) ?? first) - first, text }
   },
 }
 

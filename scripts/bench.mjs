@@ -9,7 +9,7 @@ import { CONTENT_SECURITY_POLICY, serve } from './serve.mjs'
 import { ensureBrowser, ensurePackages, root, run } from './setup.mjs'
 
 /**
- * @typedef {{ name: string, limitMinutes: number, needsBuild?: boolean, isolated?: boolean }} Bench
+ * @typedef {{ name: string, limitMinutes: number, needsBuild?: boolean, isolated?: boolean, gpu?: boolean }} Bench
  * @typedef {{ quick: boolean, modelsUrl?: string, models: string[], dataUrl?: string }} BenchContext
  * @typedef {{ what: string, report: any }} Outcome
  * @typedef {{ quick: boolean, dist: string }} Options
@@ -34,10 +34,10 @@ const BENCHES = [
   { name: 'parsers', limitMinutes: 4, isolated: true },
   { name: 'embedding', limitMinutes: 6, needsBuild: true },
   { name: 'chunker', limitMinutes: 8, needsBuild: true },
-  { name: 'throughput', limitMinutes: 4, needsBuild: true },
+  { name: 'throughput', limitMinutes: 4, needsBuild: true, gpu: true },
   { name: 'engines', limitMinutes: 10, needsBuild: true },
   { name: 'recovery', limitMinutes: 8, needsBuild: true },
-  { name: 'loading', limitMinutes: 3 },
+  { name: 'loading', limitMinutes: 4, needsBuild: true },
   { name: 'dialects', limitMinutes: 5, isolated: true },
   { name: 'context', limitMinutes: 2, isolated: true },
   { name: 'constrained', limitMinutes: 40, needsBuild: true },
@@ -58,6 +58,9 @@ const FLAGS = [
   '--enable-precise-memory-info',
   '--js-flags=--expose-gc',
 ]
+
+/** A WebGPU adapter that computes on the processor. */
+const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
 
 const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
@@ -94,7 +97,10 @@ async function bundleBenches() {
 
 /** Serves the build, the benchmarks, models and data. @param {string} dist @param {boolean} isolated */
 async function openSite(dist, isolated) {
-  const models = [process.env.ALCOVE_MODELS_DIR, join(root, 'models')].filter((folder) => folder && existsSync(folder))
+  const { ALCOVE_MODELS_DIR, ALCOVE_MLC_DIR } = process.env
+  const models = [ALCOVE_MLC_DIR, ALCOVE_MODELS_DIR, join(root, 'models')].filter(
+    (folder) => folder && existsSync(folder),
+  )
   const data = process.env.ALCOVE_DATA_DIR
   const site = await serve({
     mounts: /** @type {[string, string][]} */ ([
@@ -117,10 +123,14 @@ async function openSite(dist, isolated) {
   }
 }
 
-/** Opens a page of its own profile; what goes wrong in it is printed. @param {import('@playwright/test').Browser} browser */
-async function openPage(browser, /** @type {string} */ url) {
+/**
+ * Opens a page of its own profile; what goes wrong in it is printed. It can hand over what it has so far by `keepReport`.
+ * @param {import('@playwright/test').Browser} browser @param {string} url @param {(report: any) => void} keep
+ */
+async function openPage(browser, url, keep) {
   const profile = await browser.newContext()
   const page = await profile.newPage()
+  await page.exposeFunction('keepReport', keep)
   page.on('pageerror', (error) => console.error(`  page: ${error.stack ?? error.message}`))
   page.on('console', (message) => {
     if (message.type() === 'error') console.error(`  console: ${message.text()}`)
@@ -145,6 +155,8 @@ function runInPage(page, name, context) {
 async function within(work, minutes) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer
+  // The browser is closed under a work that is late: how that fails is nobody's concern.
+  work.catch(() => {})
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not over within ${minutes} minutes`)), minutes * 60_000)
   })
@@ -158,17 +170,18 @@ async function within(work, minutes) {
 /**
  * Runs one benchmark: in a page, or by its own driver `bench/<name>.mjs` where it needs more than a page can see.
  * @param {Bench} bench @param {import('@playwright/test').Browser} browser @param {Awaited<ReturnType<typeof openSite>>} site
- * @param {boolean} quick @param {string} dist
+ * @param {boolean} quick @param {string} dist @param {(report: any) => void} keep takes what there is so far
  * @returns {Promise<Outcome>}
  */
-async function measure({ name }, browser, site, quick, dist) {
+async function measure({ name }, browser, site, quick, dist, keep) {
   const context = { quick, ...site.where }
   const driver = join(root, 'bench', `${name}.mjs`)
   if (existsSync(driver)) {
     const { run: drive } = await import(pathToFileURL(driver).href)
-    return drive({ root, dist, context, browser, openPage: () => openPage(browser, site.url), runInPage })
+    const open = () => openPage(browser, site.url, keep)
+    return drive({ root, dist, context, browser, url: site.url, openPage: open, runInPage, keep })
   }
-  return runInPage(await openPage(browser, site.url), name, context)
+  return runInPage(await openPage(browser, site.url, keep), name, context)
 }
 
 /** Adds the ratios, and whether the goal is met. @param {any} figure */
@@ -200,7 +213,7 @@ function describeMachine(browser) {
   }
 }
 
-/** @param {string} folder @param {Bench} bench @param {Outcome} outcome @param {object} machine @param {boolean} quick */
+/** @param {string} folder @param {Bench} bench @param {Outcome} outcome @param {ReturnType<typeof describeMachine>} machine @param {boolean} quick */
 function store(folder, { name }, { what, report }, machine, quick) {
   const result = {
     name,
@@ -211,6 +224,8 @@ function store(folder, { name }, { what, report }, machine, quick) {
     ...report,
     figures: report.figures.map(finish),
   }
+  if (loadBefore > machine.cores)
+    result.notes = [...report.notes, `Under load (${loadBefore} processes wanted a core): the times say nothing.`]
   // Where nothing could be measured, what an earlier run has stored stays.
   if (result.figures.length === 0) return result
   mkdirSync(folder, { recursive: true })
@@ -226,12 +241,18 @@ function store(folder, { name }, { what, report }, machine, quick) {
  */
 async function runOne(bench, { quick, dist, folder, executablePath }) {
   const { chromium } = await import('@playwright/test')
-  const args = [...FLAGS, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])]
+  const args = [...FLAGS, ...(bench.gpu ? SOFTWARE_GPU : []), ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])]
   const site = await openSite(dist, bench.isolated ?? false)
   const browser = await chromium.launch({ executablePath, args })
   try {
     const machine = describeMachine(browser)
-    const outcome = await within(measure(bench, browser, site, quick, dist), bench.limitMinutes)
+    let soFar
+    const keep = (/** @type {any} */ report) => {
+      const unfinished = 'the rest: the run was not over when this was written'
+      soFar = { what: report.what, report: { ...report, skipped: [...(report.skipped ?? []), unfinished] } }
+      store(folder, bench, soFar, machine, quick)
+    }
+    const outcome = await within(measure(bench, browser, site, quick, dist, keep), bench.limitMinutes)
     return store(folder, bench, outcome, machine, quick)
   } finally {
     await browser.close()

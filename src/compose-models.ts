@@ -139,6 +139,8 @@ export function composeModels(options: ModelsOptions): Models {
     return createWorkerModel({
       spec,
       host,
+      // The ladder has its own list of contexts to try.
+      shrinksInLoad: contextTokens === undefined && typeof settings.model === 'string' && settings.model !== 'auto',
       beforeLoad: ({ signal }) => beforeLoad(id, signal),
       onFailure({ error, contextTokens: had, reaction }) {
         if (reaction === 'smaller') void noteFailure(id, error, had)

@@ -1,6 +1,6 @@
 import type { ModelSpec } from '../../src/engines/engine.js'
 import type { LlmApi } from '../../src/engines/serve-model.js'
-import { createWorkerModel } from '../../src/engines/worker-model.js'
+import { createWorkerModel, type ModelFailure } from '../../src/engines/worker-model.js'
 import type { ChatModel, ModelPart, ModelRequest, ModelUsage } from '../../src/protocol/model.js'
 import { openWorker } from '../../src/rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from '../../src/rpc/worker-host.js'
@@ -15,7 +15,12 @@ export interface EngineModel {
 }
 
 /** Opens a model of this machine in a worker of its own. */
-export function openEngine(context: BenchContext, id: string, spec: Partial<ModelSpec> = {}): EngineModel {
+export function openEngine(
+  context: BenchContext,
+  id: string,
+  spec: Partial<ModelSpec> = {},
+  onFailure?: (failure: ModelFailure) => void,
+): EngineModel {
   let worker: Worker | undefined
   const host = createWorkerHost<LlmApi>({
     name: 'llm',
@@ -32,7 +37,7 @@ export function openEngine(context: BenchContext, id: string, spec: Partial<Mode
     cacheName: 'bench-engines',
     ...spec,
   }
-  return { model: createWorkerModel({ spec: own, host }), host, crash: () => worker?.terminate() }
+  return { model: createWorkerModel({ spec: own, host, onFailure }), host, crash: () => worker?.terminate() }
 }
 
 export interface TimedAnswer {
@@ -50,7 +55,10 @@ export interface TimedAnswer {
 export async function timeAnswer(
   model: ChatModel,
   request: ModelRequest,
-  options: { readonly signal?: AbortSignal; readonly onPart?: (part: ModelPart, deltas: number) => void } = {},
+  options: {
+    readonly signal?: AbortSignal
+    readonly onPart?: (part: ModelPart, deltas: number) => void | Promise<void>
+  } = {},
 ): Promise<TimedAnswer> {
   const began = performance.now()
   let firstAt: number | undefined
@@ -69,7 +77,8 @@ export async function timeAnswer(
     }
     if (value.type === 'model-usage') usage = value.usage
     if (value.type === 'status') statuses.push(value.status)
-    options.onPart?.(value, deltas)
+    const pause = options.onPart?.(value, deltas)
+    if (pause) await pause
   }
   if (firstAt === undefined) throw new Error('expected text, got none')
   return { text, deltas, firstMs: firstAt - began, decodeMs: lastAt - firstAt, usage, statuses }

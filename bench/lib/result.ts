@@ -8,6 +8,8 @@ export interface BenchContext {
   readonly modelsUrl?: string | undefined
   /** Folders that are in it. */
   readonly models: readonly string[]
+  /** The one part to measure, of a benchmark whose driver gives each a browser of its own. */
+  readonly part?: string | undefined
   /** Address of an MCP server that the driver of the benchmark started. */
   readonly mcpUrl?: string | undefined
   /** Address of the folder of judged sets; absent where there are none. */

@@ -49,13 +49,15 @@ function readRate({ usage }: EngineSpeed): number | undefined {
 
 /**
  * Watches an answer for silence: three times the predicted time to read its prompt, `silenceMs` at least, and six times that while
- * nothing is known of the device's speed. One that waits in the queue, or whose reader sleeps, is not silent. Returns a stop.
+ * nothing is known of the device's speed; `silenceMs` once there is text. One that waits in the queue, or whose reader sleeps, is not
+ * silent. Returns a stop.
  */
 export function watchAnswer({ clock, state, silenceMs, speed, onSilence }: WatchOptions): () => void {
   const promptTokens = sizeOf(state.request)
   let silent = 0
   let heard = state.parts
   const limitMs = () => {
+    if (!state.isReading) return silenceMs
     const rate = readRate(speed())
     return rate === undefined ? silenceMs * UNKNOWN_SPEED_FACTOR : Math.max(silenceMs, (3 * promptTokens) / rate)
   }
@@ -66,6 +68,45 @@ export function watchAnswer({ clock, state, silenceMs, speed, onSilence }: Watch
     else cancel = clock.setTimer(limitMs() / SILENT_STEPS, step)
   }
   let cancel = clock.setTimer(limitMs() / SILENT_STEPS, step)
+  return () => cancel()
+}
+
+export interface LoadWatchOptions {
+  readonly clock: Clock
+  readonly state: {
+    /** Reports so far. */
+    readonly parts: number
+    /** Its thread waits for files most of the time. */
+    readonly isFetching: boolean
+  }
+  /** Silence that means a hang, in milliseconds. */
+  readonly silenceMs: number
+  /** A call that a worker answers at once. */
+  ask(): Promise<unknown>
+  /** Called at most once. */
+  onSilence(): void
+}
+
+/**
+ * Watches a load for a hang while files are fetched. A slow network is no hang: a worker that reports nothing is asked, and silent only
+ * when it does not answer either. Returns a stop.
+ */
+export function watchLoad({ clock, state, silenceMs, ask, onSilence }: LoadWatchOptions): () => void {
+  let silent = 0
+  let heard = state.parts
+  const step = () => {
+    silent = state.isFetching && state.parts === heard ? silent + 1 : 0
+    heard = state.parts
+    if (silent >= SILENT_STEPS) return onSilence()
+    if (silent > 0) {
+      const answered = () => {
+        silent = 0
+      }
+      ask().then(answered, () => {})
+    }
+    cancel = clock.setTimer(silenceMs / SILENT_STEPS, step)
+  }
+  let cancel = clock.setTimer(silenceMs / SILENT_STEPS, step)
   return () => cancel()
 }
 

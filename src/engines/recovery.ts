@@ -15,6 +15,8 @@ export interface BrokenAnswer {
   readonly written: readonly string[]
   /** Whether the reader has nothing but text. */
   readonly isPlainText: boolean
+  /** What made it break before. */
+  readonly first?: unknown
 }
 
 /** How to go on with a broken answer. */
@@ -43,8 +45,15 @@ export function planRecovery(broken: BrokenAnswer): Recovery | undefined {
   // A form is held from the beginning of an answer, not from the middle.
   const continues = CONTINUING_SCHEMES.includes(scheme) && request.output === undefined
   const canGoOn = broken.isPlainText && (written.length === 0 || continues)
-  if (!canGoOn || !(isWorkersFault || isMemory)) return undefined
+  const leavesGpu = scheme === 'transformers' && spec.device !== 'wasm' && isGpuGone(broken)
+  if (!canGoOn || !(isWorkersFault || isMemory || leavesGpu)) return undefined
   const where = written.length === 0 ? 'the answer starts anew' : 'the answer goes on'
+  if (leavesGpu) {
+    return {
+      spec: { ...spec, device: 'wasm' },
+      message: `The GPU was lost; the model runs on the processor and ${where}`,
+    }
+  }
   if (!isMemory) return { spec, message: `${whatFailed(error)}; it was started again and ${where}` }
   const contextTokens = Math.max(MIN_CONTEXT_TOKENS, Math.floor(broken.contextTokens / 2))
   const wanted = estimateTokens(continueFrom(request, written)) + MIN_ANSWER_TOKENS
@@ -53,6 +62,12 @@ export function planRecovery(broken: BrokenAnswer): Recovery | undefined {
     spec: { ...spec, contextTokens },
     message: `Memory was short; the model was loaded again with a context of ${contextTokens} tokens and ${where}`,
   }
+}
+
+/** After a GPU was lost, it was lost again or did not come back: browsers give no other after the second crash. */
+function isGpuGone({ error, first }: BrokenAnswer): boolean {
+  if (!isAlcoveError(first, 'device-lost')) return false
+  return isAlcoveError(error, 'device-lost') || isAlcoveError(error, 'webgpu-unavailable')
 }
 
 function whatFailed(error: AlcoveError | unknown): string {
@@ -94,8 +109,6 @@ export interface Failure extends BrokenAnswer {
   readonly phase: ModelFailure['phase']
   /** Nobody wants the answer any more, or it was tried too often. */
   readonly isOver: boolean
-  /** What made it break before. */
-  readonly first: unknown
   readonly onFailure: ((failure: ModelFailure) => void) | undefined
 }
 

@@ -29,8 +29,8 @@ export interface LlmApi {
   stream(spec: ModelSpec, request: ModelRequest, port: MessagePort): Promise<void>
   countTokens(spec: ModelSpec, request: ModelRequest): Promise<number>
   describe(spec: ModelSpec): Promise<ModelDescription>
-  /** Frees the memory of a model; a model that is not there is fine. */
-  dispose(id: string): Promise<void>
+  /** Frees the memory of a model; a model that is not there is fine. Tells whether no other is loaded. */
+  dispose(id: string): Promise<boolean>
   /** Frees a model and deletes its files from this device. */
   remove(spec: ModelSpec): Promise<void>
 }
@@ -87,6 +87,7 @@ export function createLlmApi(engines: EngineImports, { clock = systemClock }: { 
     entries.delete(id)
     await entry.model.dispose()
   }
+  const isEmpty = () => [...entries.values()].every(({ model }) => model.isLoaded === false)
 
   async function* load(spec: ModelSpec, signal: AbortSignal): AsyncGenerator<StatusPart> {
     const entry = await entryOf(spec)
@@ -121,7 +122,10 @@ export function createLlmApi(engines: EngineImports, { clock = systemClock }: { 
       const { contextTokens, capabilities, device } = (await entryOf(spec)).model
       return { contextTokens, capabilities, device }
     },
-    dispose,
+    async dispose(id) {
+      await dispose(id)
+      return isEmpty()
+    },
     async remove(spec) {
       await dispose(spec.id)
       const engine = await engineOf(spec.id)

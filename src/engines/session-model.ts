@@ -108,6 +108,9 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
     get device() {
       return session && options.device
     },
+    get isLoaded() {
+      return session !== undefined && !session.spent
+    },
     async load(loadOptions) {
       await ensure(loadOptions)
     },

@@ -17,7 +17,11 @@ import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
 import { iterate, streamOf } from '../runtime/stream.js'
 import type { AnswerState, EngineSpeed } from './answer-watch.js'
 import type { InspectOptions, ModelInspection, ModelSpec } from './engine.js'
+import type { Failure, Verdict } from './recovery.js'
 import type { LlmApi, ModelDescription } from './serve-model.js'
+
+/** What was tried, without what the model itself knows. */
+type Attempt = Omit<Failure, 'error' | 'spec' | 'contextTokens' | 'onFailure'>
 
 export interface WorkerModelOptions {
   readonly spec: ModelSpec
@@ -29,8 +33,10 @@ export interface WorkerModelOptions {
    * sooner. @default 5_000
    */
   readonly drainMs?: number | undefined
-  /** How often one answer survives a failure of its engine. @default 2 */
+  /** How often one answer, or one load, survives a failure of its engine. @default 2 */
   readonly retries?: number | undefined
+  /** `false`: a `load` that runs out of memory is not tried with a shorter context, since who called it does that. @default true */
+  readonly shrinksInLoad?: boolean | undefined
   /**
    * Shortest silence of a working engine that is taken for a hang, in milliseconds. It is longer for a long prompt (three times the
    * predicted prefill), and six times as long while nothing is known of the device's speed. @default 30_000
@@ -120,9 +126,18 @@ class WorkerModel implements ChatModel {
   }
 
   async load(options: LoadOptions = {}): Promise<void> {
-    if (this.isLoaded) return
-    this.#loading ??= this.#startLoading()
-    await this.#loading.join(options)
+    const { retries = 2, shrinksInLoad = true } = this.#options
+    const { signal = new AbortController().signal, onProgress } = options
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#loadOnce(options)
+      } catch (error) {
+        const isMemory = isAlcoveError(error, 'out-of-memory')
+        const isOver = signal.aborted || attempt >= retries || (isMemory && !shrinksInLoad)
+        const { message } = await this.#goOn(error, { ...NO_ANSWER, phase: 'load', isOver }, signal)
+        onProgress?.({ type: 'status', status: 'recovered', message, modelId: this.id })
+      }
+    }
   }
 
   stream(request: ModelRequest, { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
@@ -137,7 +152,10 @@ class WorkerModel implements ChatModel {
   async dispose(): Promise<void> {
     const { host } = this.#options
     this.#loadedIn = undefined
-    if (host.state === 'ready' || host.state === 'starting') await host.call((api) => api.dispose(this.id))
+    if (host.state !== 'ready' && host.state !== 'starting') return
+    const isEmpty = await host.call((api) => api.dispose(this.id))
+    // WebAssembly never gives memory back: what the model took is free when its worker is gone.
+    if (isEmpty) host.rest()
   }
 
   get #scheme(): string {
@@ -149,6 +167,12 @@ class WorkerModel implements ChatModel {
     return this.#loadedIn === host.starts && host.state === 'ready'
   }
 
+  async #loadOnce(options: LoadOptions): Promise<void> {
+    if (this.isLoaded) return
+    this.#loading ??= this.#startLoading()
+    await this.#loading.join(options)
+  }
+
   #startLoading(): SharedTask<void, StatusPart> {
     const { host, beforeLoad } = this.#options
     const spec = this.#spec
@@ -158,13 +182,7 @@ class WorkerModel implements ChatModel {
     const task = createSharedTask<void, StatusPart>(async ({ signal, report }) => {
       try {
         await beforeLoad?.({ signal })
-        const statuses = this.#open<StatusPart>((api, port) => api.load(spec, transfer(port, [port])), signal)
-        let began = this.#clock.now()
-        for await (const status of iterate(statuses)) {
-          if (isFetching(status)) began = this.#clock.now()
-          report(status)
-        }
-        this.#speed = { ...this.#speed, loadMs: this.#clock.now() - began }
+        await this.#loadWatched(spec, signal, report)
         this.#description = await host.call((api) => api.describe(spec), { signal })
         this.#loadedIn = host.starts
       } catch (error) {
@@ -177,8 +195,40 @@ class WorkerModel implements ChatModel {
     return task
   }
 
+  /** While files are fetched, a worker that says nothing must at least answer a call, or it is replaced. Its start may block it for long. */
+  async #loadWatched(spec: ModelSpec, signal: AbortSignal, report: (status: StatusPart) => void): Promise<void> {
+    const { host, silenceMs = 30_000 } = this.#options
+    const statuses = this.#open<StatusPart>((api, port) => api.load(spec, transfer(port, [port])), signal)
+    let began = this.#clock.now()
+    const state = { parts: 0, isFetching: true }
+    const watch = async () => {
+      const { watchLoad } = await importWatch()
+      const ask = () => host.call((api) => api.describe(spec), { signal })
+      if (!hasEnded)
+        stop = watchLoad({ clock: this.#clock, state, silenceMs, ask, onSilence: () => this.#killSilent() })
+    }
+    let hasEnded = false
+    let stop = this.#clock.setTimer(silenceMs / 4, () => void watch().catch(() => {}))
+    try {
+      for await (const status of iterate(statuses)) {
+        state.parts++
+        state.isFetching = isFetching(status)
+        if (state.isFetching) began = this.#clock.now()
+        report(status)
+      }
+      this.#speed = { ...this.#speed, loadMs: this.#clock.now() - began }
+    } finally {
+      hasEnded = true
+      stop()
+    }
+  }
+
+  #killSilent(): void {
+    this.#options.host.kill(new AlcoveError('worker-crashed', `'${this.id}' hangs: it gave no sign of life`))
+  }
+
   async *#answer(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
-    const { retries = 2, onFailure } = this.#options
+    const { retries = 2 } = this.#options
     const written: string[] = []
     let isPlainText = true
     let wanted = request
@@ -199,16 +249,9 @@ class WorkerModel implements ChatModel {
         void Promise.all([importRecovery(), importWatch()]).catch(() => {})
         return
       } catch (error) {
-        const { contextTokens } = this
         const isOver = signal.aborted || attempt >= retries
-        const broken = { error, spec: this.#spec, contextTokens, request, written, isPlainText, phase, isOver, first }
-        const recovery = signal.aborted ? undefined : await importRecovery().catch(() => undefined)
-        this.#replaceWorkerAfter(error)
-        const verdict = recovery?.judgeFailure({ ...broken, onFailure })
-        const next = verdict?.next
-        if (!next || signal.aborted) throw verdict ? verdict.error : error
+        const next = await this.#goOn(error, { request, written, isPlainText, phase, isOver, first }, signal)
         first ??= error
-        this.#spec = next.spec
         wanted = next.request
         adapt = next.adapt
         yield { type: 'status', status: 'recovered', message: next.message, modelId: this.id }
@@ -216,15 +259,32 @@ class WorkerModel implements ChatModel {
     }
   }
 
+  /**
+   * Decides how to go on after a failure, and replaces the worker where it cannot be used again.
+   * @throws what the caller is told, when there is no way
+   */
+  async #goOn(error: unknown, answer: Attempt, signal: AbortSignal): Promise<NonNullable<Verdict['next']>> {
+    const { contextTokens } = this
+    const spec = this.#spec
+    const recovery = signal.aborted ? undefined : await importRecovery().catch(() => undefined)
+    this.#replaceWorkerAfter(error)
+    const { onFailure } = this.#options
+    const verdict = recovery?.judgeFailure({ ...answer, error, spec, contextTokens, onFailure })
+    const next = verdict?.next
+    if (!next || signal.aborted) throw verdict ? verdict.error : error
+    this.#spec = next.spec
+    return next
+  }
+
   /** The parts of an answer. A worker that is silent for too long while one is awaited is replaced. */
   async *#watchedParts(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart> {
-    const { host, silenceMs = 30_000 } = this.#options
+    const { silenceMs = 30_000 } = this.#options
     const spec = this.#spec
     const state: AnswerState = { request, isWaiting: true, isQueued: false, isReading: true, parts: 0 }
     const start = (api: Remote<LlmApi>, port: MessagePort) => api.stream(spec, request, transfer(port, [port]))
     const parts = iterate(this.#open<ModelPart>(start, signal, state))
     let hasEnded = false
-    const onSilence = () => host.kill(new AlcoveError('worker-crashed', `'${this.id}' hangs: it gave no sign of life`))
+    const onSilence = () => this.#killSilent()
     const watch = async () => {
       const { watchAnswer } = await importWatch()
       if (hasEnded) return
@@ -257,7 +317,7 @@ class WorkerModel implements ChatModel {
   async *#loadInStream(signal: AbortSignal): AsyncGenerator<StatusPart> {
     if (this.isLoaded) return
     const statuses = createPartQueue<StatusPart>()
-    this.load({ signal, onProgress: statuses.push }).then(statuses.end, statuses.fail)
+    this.#loadOnce({ signal, onProgress: statuses.push }).then(statuses.end, statuses.fail)
     yield* statuses
   }
 
@@ -303,6 +363,9 @@ class WorkerModel implements ChatModel {
     host.kill(new AlcoveError('worker-crashed', `the worker of '${this.id}' was replaced: ${error.message}`))
   }
 }
+
+/** A load that nobody asks anything of yet. */
+const NO_ANSWER = { request: { messages: [] }, written: [], isPlainText: true, first: undefined }
 
 const isFetching = ({ loadedBytes, totalBytes }: StatusPart) =>
   loadedBytes !== undefined && totalBytes !== undefined && loadedBytes < totalBytes

@@ -58,6 +58,8 @@ export interface WorkerHost<Api> {
   readonly starts: number
   /** Ends the worker now; what is pending fails with `reason`, and the next call starts a new one. */
   kill(reason: AlcoveError): void
+  /** Ends the worker when nothing is pending, to free its memory; the next call starts a new one. Does nothing while it is in use. */
+  rest(): void
   /** Ends the worker for good; what is pending, and every later call, fails with `closed`. */
   close(): Promise<void>
 }
@@ -153,6 +155,14 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
     this.#lose(reason)
   }
 
+  rest(): void {
+    if (this.#connection === undefined || this.#pending.size > 0) return
+    this.#cancelIdle()
+    this.#connection.terminate()
+    this.#connection = undefined
+    this.#setState('idle')
+  }
+
   async close(): Promise<void> {
     if (this.#state === 'closed') return
     this.#connection?.terminate()
@@ -194,11 +204,7 @@ class LazyWorkerHost<Api> implements WorkerHost<Api> {
     if (!this.#pending.delete(fail) || this.#pending.size > 0) return
     const { idleMs } = this.#options
     if (idleMs === undefined || this.#connection === undefined) return
-    this.#cancelIdle = this.#clock.setTimer(idleMs, () => {
-      this.#connection?.terminate()
-      this.#connection = undefined
-      this.#setState('idle')
-    })
+    this.#cancelIdle = this.#clock.setTimer(idleMs, () => this.rest())
   }
 
   /** The worker has gone, or is to be forgotten: everything that waits for it fails. */

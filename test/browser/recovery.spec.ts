@@ -9,6 +9,14 @@ const disturb = (page: Page, setup: RecoverySetup, harm: 'crash' | 'test', maxTo
     maxTokens,
   ] as const)
 
+/** The loop never answers: the worker ends first. */
+function freezeWorkers(page: Page): void {
+  const loop = () => {
+    for (;;);
+  }
+  for (const worker of page.workers()) if (worker.url().includes('llm.worker')) worker.evaluate(loop).catch(() => {})
+}
+
 const engines = [
   { name: 'transformers.js', id: models.story },
   { name: 'wllama', id: models.gguf },
@@ -32,13 +40,7 @@ for (const { name, id } of engines) {
 
     test('a worker in a loop without end is found, replaced, and the stream goes on', async ({ blank }) => {
       await blank.exposeFunction('doHarm', async () => {
-        const worker = blank.workers().find((each) => each.url().includes('llm.worker'))
-        // Never answers: the worker ends first.
-        void worker
-          ?.evaluate(() => {
-            for (;;);
-          })
-          .catch(() => {})
+        freezeWorkers(blank)
       })
       const hurried = { ...setup, options: { silenceMs: 1_500 } }
       const { whole, told, restarts, failures } = await disturb(blank, hurried, 'test', 400)
@@ -46,6 +48,82 @@ for (const { name, id } of engines) {
       expect(told.statuses).toContain('recovered')
       expect(told.text).toBe(whole.text)
       expect({ restarts, failures }).toEqual({ restarts: 1, failures: ['worker-crashed again'] })
+    })
+
+    for (const at of ['first', 'start'] as const) {
+      test(`a worker that dies in a load (${at === 'first' ? 'files' : 'start'}): the load goes on`, async ({
+        blank,
+      }) => {
+        const result = await blank.evaluate(
+          async ([options, when]) => (await import('/pages/recovery.js')).disturbLoad(options, 'crash', when),
+          [setup, at] as const,
+        )
+        expect(result.failures).toEqual(['worker-crashed again'])
+        expect(result.restarts).toBe(1)
+        expect(result.messages.some((message) => message.startsWith('recovered: '))).toBe(true)
+        expect(result.told).toMatchObject({ error: undefined, finish: 'length' })
+        expect(result.told.text.length).toBeGreaterThan(0)
+      })
+    }
+
+    test('a worker that hangs while files are fetched is replaced; a slow network is no hang', async ({ blank }) => {
+      let isHeld = true
+      await blank.route(/stories260K\/(stories260K\.gguf|onnx\/model\.onnx)$/, async (route) => {
+        if (isHeld && route.request().method() === 'GET') await new Promise((resolve) => setTimeout(resolve, 4_000))
+        await route.continue().catch(() => {})
+      })
+      const hurried = { ...setup, options: { silenceMs: 1_500 } }
+      const load = (harm: 'none' | 'test', options: RecoverySetup) =>
+        blank.evaluate(
+          async ([given, kind]) => (await import('/pages/recovery.js')).disturbLoad(given, kind, 'first'),
+          [options, harm] as const,
+        )
+      const slow = await load('none', { ...hurried, spec: { cacheName: 'slow' } })
+      expect(slow).toMatchObject({ restarts: 0, failures: [], told: { error: undefined } })
+      expect(slow.loadMs).toBeGreaterThan(3_900)
+      await blank.exposeFunction('doHarm', () => {
+        freezeWorkers(blank)
+        isHeld = false
+      })
+      const hung = await load('test', { ...hurried, spec: { cacheName: 'hung' } })
+      expect(hung).toMatchObject({ restarts: 1, failures: ['worker-crashed again'], told: { error: undefined } })
+    })
+
+    test('a worker that dies between two answers costs a load, and no error', async ({ blank }) => {
+      const { first, noticed, unnoticed, failures, restarts } = await blank.evaluate(
+        async (options) => (await import('/pages/recovery.js')).dieBetween(options),
+        setup,
+      )
+      for (const told of [noticed, unnoticed]) expect(told).toMatchObject({ error: undefined, text: first.text })
+      expect(noticed.statuses).not.toContain('recovered')
+      expect(unnoticed.statuses).toContain('recovered')
+      expect({ failures, restarts }).toEqual({ failures: ['worker-crashed again'], restarts: 2 })
+    })
+
+    test('answers that wait for a worker that dies come all the same', async ({ blank }) => {
+      const { alone, together, restarts } = await blank.evaluate(
+        async (options) => (await import('/pages/recovery.js')).dieBefore(options),
+        setup,
+      )
+      expect(together.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
+      expect(together.map(({ text }) => text)).toEqual(alone)
+      expect(together.every(({ statuses }) => statuses.includes('recovered'))).toBe(true)
+      expect(restarts).toBe(1)
+    })
+
+    test('a page that sleeps in the middle of an answer takes nothing for a hang', async ({ blank }) => {
+      const session = await blank.context().newCDPSession(blank)
+      await blank.exposeFunction('doHarm', async () => {
+        setTimeout(async () => {
+          await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+          await new Promise((resolve) => setTimeout(resolve, 6_000))
+          await session.send('Page.setWebLifecycleState', { state: 'active' })
+        }, 50)
+      })
+      const hurried = { ...setup, options: { silenceMs: 1_500 } }
+      const { whole, told, restarts, failures } = await disturb(blank, hurried, 'test', 400)
+      expect(told).toMatchObject({ error: undefined, text: whole.text })
+      expect({ restarts, failures }).toEqual({ restarts: 0, failures: [] })
     })
 
     test('waiting answers tell their place, one leaves alone, and the background goes last', async ({ blank }) => {
@@ -97,6 +175,26 @@ test.describe('a failing GPU', () => {
     } else {
       expect(told.error).toMatch(/^(device-lost|webgpu-unavailable)$/)
     }
+  })
+})
+
+test.describe('a GPU that crashes again', () => {
+  test('leaves the model on the processor, and the same stream goes on', async ({ blank }) => {
+    test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
+    await blank.exposeFunction('doHarm', async () => {
+      const session = await blank.context().browser()?.newBrowserCDPSession()
+      await session?.send('Browser.crashGpuProcess').catch(() => {})
+    })
+    const setup: RecoverySetup = { id: models.story as string, spec: { device: 'webgpu' } }
+    const { whole, told, next, harms, failures, device } = await blank.evaluate(
+      async (options) => (await import('/pages/recovery.js')).disturbTwice(options, 5, 40),
+      setup,
+    )
+    expect(harms).toBe(2)
+    expect(told).toMatchObject({ error: undefined, finish: 'length', text: whole.text })
+    expect(failures).toHaveLength(2)
+    expect(device).toBe('wasm')
+    expect(next).toMatchObject({ error: undefined, finish: 'length' })
   })
 })
 

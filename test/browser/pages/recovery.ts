@@ -130,6 +130,103 @@ export async function disturb(setup: RecoverySetup, harm: 'crash' | 'test', maxT
   }
 }
 
+/** A load, with harm at its first report or when the model starts; then an answer. */
+export async function disturbLoad(setup: RecoverySetup, harm: 'crash' | 'test' | 'none', at: 'first' | 'start') {
+  const { model, host, crash, failures } = open(setup)
+  try {
+    const messages: string[] = []
+    let isHarmed = false
+    const began = performance.now()
+    await model.load({
+      onProgress({ status, message, loadedBytes = 0, totalBytes = 0 }) {
+        messages.push(`${status}: ${message}`)
+        if (isHarmed || (at === 'start' && (totalBytes === 0 || loadedBytes < totalBytes))) return
+        isHarmed = true
+        if (harm === 'crash') crash()
+        else if (harm === 'test') void window.doHarm?.()
+      },
+    })
+    const loadMs = performance.now() - began
+    const told = await read(model, ask(ONCE, { maxTokens: 8 }))
+    return { messages, told, restarts: host.restarts, failures, loadMs }
+  } finally {
+    await host.close()
+  }
+}
+
+/** A worker that dies between two answers: noticed before the next one is asked for, or not. */
+export async function dieBetween(setup: RecoverySetup) {
+  const { model, host, crash, failures } = open(setup)
+  try {
+    const first = await read(model, ask(ONCE, { maxTokens: 12 }))
+    crash()
+    while (host.state === 'ready') await new Promise((resolve) => setTimeout(resolve, 5))
+    const noticed = await read(model, ask(ONCE, { maxTokens: 12 }))
+    crash()
+    const unnoticed = await read(model, ask(ONCE, { maxTokens: 12 }))
+    return { first, noticed, unnoticed, restarts: host.restarts, failures }
+  } finally {
+    await host.close()
+  }
+}
+
+/** A worker that dies under one answer while two others wait for it. */
+export async function dieBefore(setup: RecoverySetup) {
+  const { model, host, crash } = open(setup)
+  try {
+    const questions = [ONCE, 'One day', 'There was'] as const
+    const alone: string[] = []
+    for (const question of questions) alone.push((await read(model, ask(question, { maxTokens: 40 }))).text)
+    let isHarmed = false
+    const onPart = async (_part: ModelPart, deltas: number) => {
+      if (deltas < 5 || isHarmed) return
+      isHarmed = true
+      // Until then the engine is held up by this reader, and the others wait.
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      crash()
+    }
+    const together = await Promise.all(
+      questions.map((question, at) => read(model, ask(question, { maxTokens: 40 }), at === 0 ? { onPart } : {})),
+    )
+    return { alone, together, restarts: host.restarts }
+  } finally {
+    await host.close()
+  }
+}
+
+/** An answer under which the test does its worst more than once: after so many deltas each time. */
+export async function disturbTwice(setup: RecoverySetup, deltasBetween: number, maxTokens: number) {
+  const { model, host, failures } = open(setup)
+  try {
+    const whole = await read(model, ask(ONCE, { maxTokens }))
+    let harms = 0
+    const told = await read(model, ask(ONCE, { maxTokens }), {
+      async onPart(part, deltas) {
+        if (part.type !== 'text-delta' || deltas < deltasBetween * (harms + 1) || harms === 2) return
+        harms++
+        await window.doHarm?.()
+        await new Promise((resolve) => setTimeout(resolve, 300))
+      },
+    })
+    const next = await read(model, ask(ONCE, { maxTokens: 4 }))
+    return { whole, told, next, harms, failures, device: model.device }
+  } finally {
+    await host.close()
+  }
+}
+
+/** One answer, with what went wrong on the way. */
+export async function answerOnce(setup: RecoverySetup, question: string, maxTokens: number) {
+  const { model, host, failures } = open(setup)
+  try {
+    const told = await read(model, ask(question, { maxTokens }))
+    const next = await read(model, ask(question, { maxTokens: 4 }))
+    return { told, next, failures, restarts: host.restarts, contextTokens: model.contextTokens, device: model.device }
+  } finally {
+    await host.close()
+  }
+}
+
 /** Four answers at once: the third leaves the queue, the background one goes last. */
 export async function crowd(setup: RecoverySetup) {
   const { model, host } = open(setup)

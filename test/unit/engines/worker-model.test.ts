@@ -22,6 +22,7 @@ function fakeHost(makeApi: () => LlmApi) {
   let restarts = -1
   let lives = new AbortController()
   const kills: string[] = []
+  const rests: number[] = []
   const start = () => {
     if (state === 'closed') throw new AlcoveError('closed', 'closed')
     if (api) return api
@@ -60,12 +61,17 @@ function fakeHost(makeApi: () => LlmApi) {
       state = 'idle'
       lives.abort(reason)
     },
+    rest() {
+      rests.push(restarts)
+      api = undefined
+      state = 'idle'
+    },
     async close() {
       host.kill(new AlcoveError('closed', 'closed'))
       state = 'closed'
     },
   }
-  return { host, kills }
+  return { host, kills, rests }
 }
 
 async function collect(stream: ReadableStream<ModelPart>): Promise<ModelPart[]> {
