@@ -54,6 +54,17 @@ const QWEN_1_5B_F32 = 'webllm:Qwen2.5-1.5B-Instruct-q4f32_1-MLC'
 const QWEN_0_6B = 'webllm:Qwen3-0.6B-q4f16_1-MLC'
 const LLAMA_3B = 'webllm:Llama-3.2-3B-Instruct-q4f16_1-MLC'
 const SMOL_360M = 'webllm:SmolLM2-360M-Instruct-q4f16_1-MLC'
+const MINISTRAL = 'webllm:Ministral-3-3B-Instruct-2512-BF16-q4f16_1-MLC'
+const LLAMA_8B = 'webllm:Llama-3.1-8B-Instruct-q4f16_1-MLC'
+const LLAMA_1B = 'webllm:Llama-3.2-1B-Instruct-q4f16_1-MLC'
+const GEMMA_1B = 'webllm:gemma3-1b-it-q4f16_1-MLC'
+const QWEN_0_6B_ONNX = 'transformers:onnx-community/Qwen3-0.6B-ONNX'
+const SMOL_360M_ONNX = 'transformers:HuggingFaceTB/SmolLM2-360M-Instruct'
+const GGUF_SMOLLM3 = 'wllama:ggml-org/SmolLM3-3B-GGUF/SmolLM3-Q4_K_M.gguf'
+const GGUF_R1 = 'wllama:unsloth/DeepSeek-R1-Distill-Qwen-1.5B-GGUF/DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf'
+const GGUF_LLAMA_1B = 'wllama:bartowski/Llama-3.2-1B-Instruct-GGUF/Llama-3.2-1B-Instruct-Q4_K_M.gguf'
+const LFM2_350M = 'wllama:LiquidAI/LFM2-350M-GGUF/LFM2-350M-Q4_K_M.gguf'
+const GEMMA_EMBEDDING = 'transformers:onnx-community/embeddinggemma-300m-ONNX'
 const MINILM = 'transformers:all-MiniLM-L6-v2'
 const BGE_ZH = 'transformers:Xenova/bge-small-zh-v1.5'
 const E5 = 'transformers:Xenova/multilingual-e5-small'
@@ -160,11 +171,16 @@ export const CASES: readonly Case[] = [
     first: LLAMA_3B,
     refused: { [QWEN_4B]: 'out-of-memory' },
   },
-  { name: 'a phone of 4 GB', device: { ...PHONE, memoryBytes: 4 * GB }, first: QWEN_1_7B, contextTokens: 1024 },
+  {
+    name: 'a phone of 4 GB: a model that thinks first is of no use with 1,024 tokens',
+    device: { ...PHONE, memoryBytes: 4 * GB },
+    first: QWEN_1_5B,
+    contextTokens: 4096,
+  },
   {
     name: 'a phone of 4 GB with a Chinese page',
     device: { ...PHONE, memoryBytes: 4 * GB, language: 'zh' },
-    first: QWEN_1_7B,
+    first: QWEN_1_5B,
   },
   {
     name: 'a phone of 2 GB',
@@ -180,8 +196,8 @@ export const CASES: readonly Case[] = [
   {
     name: 'an iPhone: memory unknown',
     device: { ...PHONE, memoryBytes: undefined },
-    first: QWEN_1_7B,
-    contextTokens: 1024,
+    first: QWEN_1_5B,
+    contextTokens: 4096,
   },
   {
     name: 'a phone without WebGPU',
@@ -210,7 +226,7 @@ export const CASES: readonly Case[] = [
   {
     name: 'no WebGPU, isolated, 16 cores: threads help, not enough for 0.5 B',
     device: { ...NO_GPU, crossOriginIsolated: true, cores: 16 },
-    first: ONNX_135M,
+    first: LFM2_350M,
     refused: { [GGUF_QWEN_0_5B]: 'constraint-unmet' },
   },
   {
@@ -373,9 +389,88 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'the card was measured to be slow: large models are too slow by their size',
-    input: measured(SMOL_360M, 40),
+    input: measured(SMOL_360M, 36),
     first: 'webllm:Llama-3.2-1B-Instruct-q4f16_1-MLC',
     refused: { [QWEN_4B]: 'constraint-unmet', [QWEN_1_7B]: 'constraint-unmet', [QWEN_1_5B]: 'constraint-unmet' },
+  },
+  // What other builds and families are for
+  {
+    name: 'Chinese and German, and two larger models failed here: Ministral has both',
+    device: { language: 'de' },
+    input: {
+      constraints: { languages: ['de', 'zh'] },
+      memory: {
+        rates: {},
+        failures: {
+          [QWEN_4B]: { code: 'device-lost', reason: 'it did' },
+          'webllm:Qwen3-4B-q4f32_1-MLC': { code: 'device-lost', reason: 'it did' },
+          'webllm:Phi-4-mini-instruct-q4f16_1-MLC': { code: 'device-lost', reason: 'it did' },
+          'webllm:Phi-4-mini-instruct-q4f32_1-MLC': { code: 'device-lost', reason: 'it did' },
+        },
+      },
+    },
+    first: MINISTRAL,
+    contextTokens: 4096,
+    refused: { [LLAMA_3B]: 'constraint-unmet', [QWEN_4B]: 'device-lost', [LLAMA_8B]: 'constraint-unmet' },
+  },
+  {
+    name: 'WebLLM cannot load its smallest Qwen 3 here: another engine on the same card can',
+    device: { memoryBytes: 2 * GB, language: 'zh' },
+    input: {
+      memory: {
+        rates: {},
+        failures: {
+          [QWEN_0_6B]: { code: 'model-load-failed', reason: 'LinkError' },
+          'webllm:Qwen2.5-0.5B-Instruct-q4f16_1-MLC': { code: 'model-load-failed', reason: 'LinkError' },
+        },
+      },
+    },
+    first: QWEN_0_6B_ONNX,
+    contextTokens: 4096,
+    refused: { [QWEN_0_6B]: 'model-load-failed' },
+  },
+  {
+    name: 'a card of half the full limits: ONNX Runtime binds a large vocabulary at once, a small one fits',
+    device: { maxBufferBytes: GB / 2, maxBindingBytes: GB / 8, memoryBytes: 2 * GB },
+    input: { constraints: { maxDownloadBytes: 280_000_000 } },
+    first: LLAMA_1B,
+    refused: { [QWEN_0_6B_ONNX]: 'webgpu-unavailable', [GEMMA_1B]: 'constraint-unmet' },
+  },
+  {
+    name: 'a card without 16-bit numbers: no ONNX build of 16 bits',
+    device: { shaderF16: false, memoryBytes: 2 * GB },
+    input: failed('webllm:SmolLM2-360M-Instruct-q4f32_1-MLC', 'model-load-failed'),
+    first: 'webllm:Llama-3.2-1B-Instruct-q4f32_1-MLC',
+    refused: {
+      [SMOL_360M_ONNX]: 'webgpu-unavailable',
+      [GEMMA_1B]: 'webgpu-unavailable',
+    },
+  },
+  {
+    name: 'no WebGPU, French page, a very fast processor: six languages, and it thinks first',
+    device: { ...NO_GPU, language: 'fr' },
+    input: measured(GGUF_135M, 200),
+    first: GGUF_SMOLLM3,
+    contextTokens: 2048,
+  },
+  {
+    name: 'no WebGPU, a fast processor, at most 900 MB of download',
+    device: NO_GPU,
+    input: { ...measured(GGUF_135M, 110), constraints: { maxDownloadBytes: 900_000_000 } },
+    first: GGUF_LLAMA_1B,
+    refused: { [GGUF_1_5B]: 'constraint-unmet', [GGUF_R1]: 'constraint-unmet', [GGUF_SMOLLM3]: 'constraint-unmet' },
+  },
+  {
+    name: 'no WebGPU, isolated, 16 cores, a page in Japanese',
+    device: { ...NO_GPU, crossOriginIsolated: true, cores: 16, language: 'ja' },
+    first: LFM2_350M,
+  },
+  {
+    name: 'a 32-bit build is a download of at least its 16-bit one',
+    device: { shaderF16: false },
+    input: { constraints: { maxDownloadBytes: 900_000_000 } },
+    first: 'webllm:Qwen2.5-1.5B-Instruct-q4f32_1-MLC',
+    refused: { 'webllm:Qwen3-1.7B-q4f32_1-MLC': 'constraint-unmet', [QWEN_4B_F32]: 'constraint-unmet' },
   },
   // Documents and embeddings
   { name: 'documents on a good card', task: 'documents', first: QWEN_4B },
@@ -401,6 +496,21 @@ export const CASES: readonly Case[] = [
     input: { consent: UNASKED },
     task: 'embedding',
     first: MINILM,
-    refused: { [BGE_M3]: 'download-refused', [ARCTIC]: 'webgpu-unavailable' },
+    refused: { [BGE_M3]: 'download-refused', [ARCTIC]: 'webgpu-unavailable', [GEMMA_EMBEDDING]: 'download-refused' },
+  },
+  {
+    name: 'embeddings, French page, E5 failed here',
+    device: { language: 'fr' },
+    input: failed(E5, 'model-load-failed'),
+    task: 'embedding',
+    first: GEMMA_EMBEDDING,
+    refused: { [E5]: 'model-load-failed' },
+  },
+  {
+    name: 'embeddings of texts of 4,000 tokens',
+    input: { constraints: { minContextTokens: 4_000 } },
+    task: 'embedding',
+    first: BGE_M3,
+    refused: { [MINILM]: 'constraint-unmet', [GEMMA_EMBEDDING]: 'constraint-unmet' },
   },
 ]
