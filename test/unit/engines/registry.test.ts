@@ -7,7 +7,7 @@ import { AlcoveError } from '../../../src/protocol/error.js'
 import type { ChatModel } from '../../../src/protocol/model.js'
 import { createMemoryStore } from '../../../src/store/store.js'
 import { scriptedModel } from '../../../src/testing.js'
-import { DESKTOP } from './ladder-devices.js'
+import { DESKTOP } from './ladder-models.js'
 
 const QWEN_4B = 'webllm:Qwen3-4B-q4f16_1-MLC'
 const PHI = 'webllm:Phi-4-mini-instruct-q4f16_1-MLC'
