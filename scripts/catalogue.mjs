@@ -1,6 +1,7 @@
 // The model catalogue, src/engines/choice/catalogue.json, against what can be checked here: WebLLM's own list in the installed package, and
 // the configurations of the models in ALCOVE_MODELS_DIR. Without `--check` it also writes the figures of WebLLM's list into the catalogue,
-// model-traits.json (what engines are told of a model) and weights/known-files.json (what files are checked by) from it.
+// model-traits.json (what engines are told of a model) and weights/known-files.json (what files are checked by) from it. Where each other fact
+// was read is in catalogue-sources.json: a fact without a source is an error.
 //
 //   node scripts/catalogue.mjs [--check]
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -12,6 +13,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = join(root, 'src/engines/choice')
 const cataloguePath = join(folder, 'catalogue.json')
 const traitsPath = join(folder, 'model-traits.json')
+const sourcesPath = join(root, 'scripts/catalogue-sources.json')
 const filesPath = join(root, 'src/engines/weights/known-files.json')
 
 /** Fields that engines are told; the rest of an entry is for choosing. */
@@ -37,7 +39,9 @@ function traitsOf(entry, kind) {
   /** @type {Record<string, unknown>} */
   const traits = {}
   const usual = USUAL_CONTEXT[/** @type {'webllm'} */ (entry.id.slice(0, entry.id.indexOf(':')))]
-  if (kind === 'embedding' || entry.contextTokens !== usual) traits.contextTokens = entry.contextTokens
+  // The limit of an embedding model is the one that it was trained with, not that of its tokenizer.
+  if (kind === 'embedding') traits.maxTokens = entry.contextTokens
+  else if (entry.contextTokens !== usual) traits.contextTokens = entry.contextTokens
   for (const name of TRAITS) {
     const value = entry[name]
     if (value !== undefined && value !== DEFAULTS[/** @type {'trust'} */ (name)]) traits[name] = value
@@ -102,6 +106,14 @@ export function checkWebLlm(catalogue, list) {
     for (const feature of needed) {
       if (!entry.needs.includes(feature)) problems.push(`${entry.id}: needs ${feature}`)
     }
+    for (const feature of entry.needs) {
+      if (!needed.includes(feature))
+        problems.push(`${entry.id}: does not need ${feature}, by WebLLM's list and its name`)
+    }
+    const isEmbedding = catalogue.embedding.includes(entry)
+    if ((record.model_type === 1) !== isEmbedding) {
+      problems.push(`${entry.id}: is ${isEmbedding ? 'no' : 'an'} embedding model, by WebLLM's list`)
+    }
     if (entry.cache && entry.cache.bytesPerNumber !== (is16Bit ? 2 : 4)) {
       problems.push(`${entry.id}: its cache has numbers of ${is16Bit ? 2 : 4} bytes`)
     }
@@ -116,6 +128,9 @@ export function checkForm(catalogue) {
   for (const entry of [...catalogue.chat, ...catalogue.embedding]) {
     const say = (/** @type {string} */ what) => problems.push(`${entry.id}: ${what}`)
     if (ids.has(entry.id)) say('is there twice')
+    if (catalogue.embedding.includes(entry) && !Number.isInteger(entry.dimensions)) say('has no dimensions')
+    if (catalogue.chat.includes(entry) && !entry.dialect) say('has no dialect')
+    if (!entry.licence) say('has no licence')
     ids.add(entry.id)
     for (const name of ['family', 'title', 'goodFor', 'contextTokens', 'needs', 'languages']) {
       if (entry[name] === undefined) say(`has no ${name}`)
@@ -135,6 +150,50 @@ export function checkForm(catalogue) {
         say('its download is larger than its memory')
     }
     if (entry.modelContextTokens < entry.contextTokens) say('its context is longer than the model was made for')
+  }
+  return problems
+}
+
+/** Facts that are looked up or measured, so that each needs a source. */
+const FACTS = [
+  'downloadBytes',
+  'memoryBytes',
+  'files',
+  'revision',
+  'cache',
+  'modelContextTokens',
+  'licence',
+  'languages',
+  'pooling',
+  'queryPrefix',
+  'documentPrefix',
+  'dimensions',
+  'prefillTokensPerSecond',
+]
+
+/**
+ * Facts without a source, and sources without a fact.
+ * @param {any} catalogue
+ * @param {any} given
+ */
+export function checkSources(catalogue, { sources, families, builds } = JSON.parse(readFileSync(sourcesPath, 'utf8'))) {
+  const problems = []
+  const entries = [...catalogue.chat, ...catalogue.embedding]
+  for (const entry of entries) {
+    const known = { ...families[entry.family], ...builds[entry.id] }
+    if (entry.id.startsWith('webllm:')) known.memoryBytes = 'web-llm'
+    for (const fact of FACTS) {
+      if (entry[fact] !== undefined && known[fact] === undefined) problems.push(`${entry.id}: ${fact} has no source`)
+    }
+    for (const [fact, source] of Object.entries(known)) {
+      if (!(source in sources)) problems.push(`${entry.id}: ${fact} has a source '${source}' that is not described`)
+    }
+    for (const fact of Object.keys(builds[entry.id] ?? {})) {
+      if (entry[fact] === undefined) problems.push(`${entry.id}: a source for ${fact}, which it has not`)
+    }
+  }
+  for (const id of Object.keys(builds)) {
+    if (!entries.some((entry) => entry.id === id)) problems.push(`${id}: has sources, but is not in the catalogue`)
   }
   return problems
 }
@@ -160,6 +219,7 @@ export function checkLocal(catalogue, modelsFolder) {
         headDim: [entry.cache.headDim, config.head_dim ?? config.hidden_size / config.num_attention_heads],
       }),
       ...(entry.modelContextTokens && { context: [entry.modelContextTokens, config.max_position_embeddings] }),
+      ...(entry.dimensions && { dimensions: [entry.dimensions, config.hidden_size] }),
     }
     for (const [field, [own, theirs]] of Object.entries(expected)) {
       if (own !== theirs) problems.push(`${entry.id}: ${field} is ${own}, its configuration says ${theirs}`)
@@ -167,7 +227,8 @@ export function checkLocal(catalogue, modelsFolder) {
     const weights = join(modelsFolder, repo, 'onnx')
     if (entry.id.startsWith('transformers:') && existsSync(weights)) {
       const bytes = readdirSync(weights).reduce((sum, file) => sum + statSync(join(weights, file)).size, 0)
-      if (Math.abs(bytes - entry.downloadBytes) > entry.downloadBytes * 0.1) {
+      // A copy that was converted here can be smaller than the hub's.
+      if (bytes > entry.downloadBytes * 1.1) {
         problems.push(`${entry.id}: a download of ${entry.downloadBytes} bytes, ${bytes} of weights are here`)
       }
     }
@@ -205,7 +266,8 @@ async function main() {
     writeFileSync(filesPath, `${JSON.stringify(filesFor(catalogue), null, 2)}\n`)
     writeFileSync(traitsPath, `${JSON.stringify(traitsFor(catalogue), null, 2)}\n`)
   }
-  const problems = [...checkForm(catalogue), ...checkWebLlm(catalogue, prebuiltAppConfig.model_list)]
+  const list = prebuiltAppConfig.model_list
+  const problems = [...checkForm(catalogue), ...checkWebLlm(catalogue, list), ...checkSources(catalogue)]
   if (catalogue.webLlm !== version) problems.push(`checked against WebLLM ${catalogue.webLlm}, installed is ${version}`)
   problems.push(...checkWritten(catalogue))
   const local = process.env.ALCOVE_MODELS_DIR ? checkLocal(catalogue, process.env.ALCOVE_MODELS_DIR) : undefined

@@ -1,9 +1,10 @@
 import type { CorpusOpenOptions } from './client.js'
 import type { Consent } from './engines/choice/consent.js'
 import type { Availability } from './engines/choice/listing.js'
+import type { DeviceChoice, MeasuredDevices } from './engines/choice/measured-device.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import type { Refusal } from './engines/choice/report.js'
-import type { ModelInspection } from './engines/engine.js'
+import type { ModelInspection, ModelSpec } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import { openRetrievalWorker } from './package-workers.js'
 import type { Corpus } from './protocol/corpus.js'
@@ -38,6 +39,8 @@ export interface Documents {
   /** The model that is configured or in use. */
   readonly embedder: { readonly id: string; readonly loaded: boolean } | undefined
   readonly refused: readonly Refusal[]
+  /** Where embedding models run on this device, as far as that was measured. */
+  readonly devices: readonly DeviceChoice[]
 }
 
 export interface DocumentsOptions {
@@ -49,8 +52,15 @@ export interface DocumentsOptions {
     asks: boolean,
   ) => Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
   readonly remote: () => Promise<HttpEngine>
+  /** Measures where a model runs faster; undefined where there is no choice. @param inspect what a spec takes */
+  readonly measuredDevices: (
+    inspect: (spec: ModelSpec) => Promise<ModelInspection>,
+  ) => Promise<MeasuredDevices | undefined>
   readonly onWarning: (error: AlcoveError) => void
 }
+
+/** Failures that another device may not have. */
+const GPU_FAILURES: readonly string[] = ['device-lost', 'out-of-memory', 'webgpu-unavailable']
 
 export function composeDocuments(options: DocumentsOptions): Documents {
   const { settings, sources, onWarning, remote } = options
@@ -64,7 +74,10 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     host,
     storageName: settings.storageName,
     embedder: object,
-    onWarning,
+    onWarning(error) {
+      onWarning(error)
+      if (GPU_FAILURES.includes(error.code)) void leaveGpu(error)
+    },
     async settleReranker(rerank, signal) {
       const { describeReranker } = await import('./engines/choice/rerankers.js')
       const { spec, title, licence } = describeReranker(rerank, sources)
@@ -77,6 +90,9 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   const refusals = new Map<string, Refusal>()
   let loadedId: string | undefined
   let isDeclined = false
+  let devices: MeasuredDevices | undefined
+  /** The model in use, where that runs on WebGPU by choice. */
+  let onGpu: ModelSpec | undefined
   let remoteModel: EmbeddingModel | undefined
   let loading: SharedTask<string | null, StatusPart> | undefined
 
@@ -102,20 +118,50 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     await (await options.consent()).check({ id, title: entry?.title ?? id, bytes, licence: entry?.licence })
   }
 
+  /** Where the model was faster before; the first time on the processor, and it is measured then. */
+  async function loadWhereFaster(spec: ModelSpec, load: LoadOptions): Promise<void> {
+    devices = await options.measuredDevices((asked) => corpora.inspectEmbedder(asked))
+    const isOnGpu = (await devices?.choiceOf(spec))?.device === 'webgpu'
+    try {
+      await corpora.setEmbedder(isOnGpu ? { ...spec, device: 'webgpu' } : spec)
+      await corpora.loadEmbedder(load)
+      onGpu = isOnGpu ? spec : undefined
+    } catch (error) {
+      const cause = toAlcoveError(error, 'model-load-failed')
+      if (!isOnGpu || cause.code === 'aborted' || cause.code === 'closed') throw cause
+      await devices?.failed(spec, cause)
+      await corpora.setEmbedder(spec)
+      await corpora.loadEmbedder(load)
+    }
+    void devices?.measure(spec)
+  }
+
+  /** A graphics card that fails in the middle of the work is left for the processor, now and at later starts. */
+  async function leaveGpu(error: AlcoveError): Promise<void> {
+    const spec = onGpu
+    onGpu = undefined
+    if (spec === undefined) return
+    await devices?.failed(spec, error)
+    await corpora.setEmbedder(spec)
+    await corpora.loadEmbedder().catch(onWarning)
+  }
+
   async function loadOne(id: string, load: LoadOptions): Promise<void> {
     if (id.startsWith('http:')) {
       remoteModel = remoteModel?.id === id ? remoteModel : (await remote()).embedding(id)
       // Here first, where its error keeps its code.
       await remoteModel.load(load)
       await corpora.setEmbedder(remoteModel)
+      await corpora.loadEmbedder(load)
     } else if (!object || object.id !== id) {
       const spec = createModelSpec(id, sources)
       const inspection = await corpora.inspectEmbedder(spec, load)
       if (inspection.error) throw new AlcoveError(inspection.error.code, inspection.error.message, inspection.error)
       await abortable(askConsent(id, inspection), load.signal)
-      await corpora.setEmbedder(spec)
+      await loadWhereFaster(spec, load)
+    } else {
+      await corpora.loadEmbedder(load)
     }
-    await corpora.loadEmbedder(load)
     loadedId = id
     refusals.delete(id)
   }
@@ -202,6 +248,9 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     },
     get refused() {
       return [...refusals.values()]
+    },
+    get devices() {
+      return devices?.known ?? []
     },
     async open(name, { vectors = 'wait', url: given, ...corpusOptions } = {}) {
       const url = given === undefined ? undefined : absoluteUrl(given)

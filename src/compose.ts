@@ -1,9 +1,10 @@
 import type { Sessions } from './agents/session/sessions.js'
 import type { ClientLoadOptions, Core, Health, WorkerHealth } from './client.js'
-import type { Documents } from './compose-documents.js'
+import type { Documents, DocumentsOptions } from './compose-documents.js'
 import { composeModels, type Models } from './compose-models.js'
 import type { Storage } from './compose-storage.js'
 import type { ModelConstraints } from './engines/choice/constraints.js'
+import type { MeasuredDevices } from './engines/choice/measured-device.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
 import type { LadderReport } from './engines/choice/report.js'
 import type { HttpEngine } from './engines/http/http.js'
@@ -50,13 +51,25 @@ export async function compose(settings: Settings): Promise<Core> {
     inspectEmbedder: async (id, signal) => (await documents()).inspect(id, signal),
     reserve: async (id, bytes) => (await storage()).reserve(id, bytes),
   })
+  let devices: Promise<MeasuredDevices> | undefined
+  /** Only on a graphics card there is something to choose. */
+  const measuredDevices: DocumentsOptions['measuredDevices'] = async (inspectEmbedder) => {
+    if ((globalThis.navigator as { readonly gpu?: unknown } | undefined)?.gpu === undefined) return undefined
+    const profile = await models.device()
+    if (profile.webgpu !== 'hardware') return undefined
+    devices ??= import('./compose-devices.js').then(({ composeDevices }) =>
+      composeDevices({ settings, profile, inspectEmbedder }),
+    )
+    return devices
+  }
+
   let composed: Promise<Documents> | undefined
   /** What `documents` has given; undefined while nobody has asked for documents. */
   let known: Documents | undefined
   const documents = (): Promise<Documents> => {
     composed ??= import('./compose-documents.js').then(({ composeDocuments }) => {
       const { consent, planEmbedders } = models
-      known = composeDocuments({ settings, sources, onWarning, remote, consent, planEmbedders })
+      known = composeDocuments({ settings, sources, onWarning, remote, consent, planEmbedders, measuredDevices })
       return known
     })
     return composed
@@ -103,7 +116,8 @@ export async function compose(settings: Settings): Promise<Core> {
     if (prime) await primeModel(await registry.resolve('chat', options), prime, signal)
     const { refused, predictions } = registry.report()
     const device = await models.device()
-    return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions }
+    const runsOn = known?.devices ?? []
+    return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions, runsOn }
   }
 
   async function use(task: ModelTask, id: string, options?: LoadOptions): Promise<void> {
@@ -126,7 +140,15 @@ export async function compose(settings: Settings): Promise<Core> {
       async list() {
         const rows = await models.registry.list((await documents()).embedder)
         const stored = await (await storage()).describe(rows.map(({ id }) => id))
-        return rows.map((row) => ({ ...row, ...stored.get(row.id) }))
+        const measured = new Map(known?.devices.map((choice) => [choice.model, choice]))
+        return rows.map((row) => {
+          const choice = measured.get(row.id)
+          return {
+            ...row,
+            ...stored.get(row.id),
+            ...(choice && { runsOn: choice.device, runsOnReason: choice.reason }),
+          }
+        })
       },
       pin: async (id) => (await storage()).setPinned(id, true),
       unpin: async (id) => (await storage()).setPinned(id, false),
@@ -158,6 +180,7 @@ export async function compose(settings: Settings): Promise<Core> {
     },
     async close() {
       void engine?.then((http) => http.close()).catch(() => {})
+      void devices?.then((measured) => measured.close()).catch(() => {})
       await (await chats?.catch(() => undefined))?.close()
       await models.close()
       await (await composed?.catch(() => undefined))?.host.close()

@@ -1,3 +1,4 @@
+import type { DeviceTiming } from '../engines/choice/measured-device.js'
 import {
   type EmbeddingEngine,
   type ModelInspection,
@@ -27,6 +28,7 @@ import { type CorpusHost, type CorpusOpening, createCorpusHost, type PacedCorpus
 import type { Parse } from './ingest.js'
 import { createPace, type PaceControl } from './pace.js'
 import { connectEmbedder, describeEmbedder, type EmbedderFacts } from './page-embedder.js'
+import { timeEmbedder } from './time-embedder.js'
 
 /** Which embedding model is used: one that the worker runs, or one of the page behind a port. */
 export type EmbedderChoice =
@@ -116,6 +118,8 @@ export interface RetrievalApi {
   inspectEmbedder(spec: ModelSpec, port: MessagePort): Promise<void>
   /** `StatusPart`s until the model is ready; from then on it is used, and what waits for vectors gets them. */
   loadEmbedder(port: MessagePort): Promise<void>
+  /** One `DeviceTiming`: how long a model takes for some texts. It is made for this alone, beside the one in use, and freed. */
+  timeEmbedder(spec: ModelSpec, texts: readonly string[], port: MessagePort): Promise<void>
 }
 
 /** What the worker puts in. */
@@ -233,6 +237,17 @@ class ServedRetrieval implements RetrievalApi {
       const queue = createPartQueue<StatusPart>()
       this.#useEmbedder((status) => queue.push(status), signal).then(queue.end, queue.fail)
       return queue
+    })
+  }
+
+  timeEmbedder(spec: ModelSpec, texts: readonly string[], port: MessagePort): Promise<void> {
+    return serveRequest<DeviceTiming>(port, async (signal) => {
+      const model = (await this.#engineOf(spec)).create(spec)
+      try {
+        return await timeEmbedder(model, texts, { signal })
+      } finally {
+        void model.dispose().catch(() => {})
+      }
     })
   }
 

@@ -27,10 +27,12 @@ export interface CatalogueEntry {
     readonly headDim: number
     readonly bytesPerNumber: number
   }
+  /** Length of the vectors of an embedding model. */
+  readonly dimensions?: number
   readonly downloadBytes?: number
   /** Memory when loaded with `contextTokens`, in bytes: what WebLLM's list says, or what was measured. */
   readonly memoryBytes?: number
-  /** WebLLM's mark of models that also small graphics cards can hold. */
+  /** Also small graphics cards can hold it: WebLLM's mark, and for ONNX no tensor over 128 MiB. */
   readonly lowResource?: boolean
   /** Speed of reading on one processor core, measured. */
   readonly prefillTokensPerSecond?: number

@@ -30,6 +30,8 @@ export interface ModelListing {
   readonly memoryBytes: number | undefined
   /** `remote`: on a server that the page's author configured. `browser`: it is the browser's own. */
   readonly runsOn: 'webgpu' | 'wasm' | 'page' | 'browser' | 'remote'
+  /** Why it runs there, where that was measured on this device. */
+  readonly runsOnReason?: string | undefined
   readonly licence: string | undefined
   readonly trust: 'answer' | 'draft'
   /** Its longest context here, in tokens, where the catalogue knows. */
@@ -53,7 +55,7 @@ const QUOTES = 'Quotes the best sentences of your documents; needs no download'
 function runsOnOf(id: string): ModelListing['runsOn'] {
   if (id.startsWith('http:')) return 'remote'
   if (id === 'prompt-api') return 'browser'
-  return id.startsWith('webllm:') ? 'webgpu' : 'wasm'
+  return id.startsWith('webllm:') || findEntry(id)?.needs.includes('webgpu') ? 'webgpu' : 'wasm'
 }
 
 /** Of the builds of one model by one engine, the first that this device can run, else the first: one row for each. */

@@ -40,8 +40,6 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
     ...where,
     ...(baseUrl === undefined ? {} : { baseUrl }),
     ...known,
-    // The limit of an embedding model is the one that it was trained with, not that of its tokenizer.
-    ...(known.pooling && known.contextTokens !== undefined && { maxTokens: known.contextTokens }),
   }
 }
 

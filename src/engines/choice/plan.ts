@@ -42,9 +42,14 @@ export interface LadderPlan {
 const NO_MEMORY: DeviceMemory = { rates: {}, failures: {} }
 const catalogue = [...chatCatalogue, ...embeddingCatalogue]
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]))
-/** Without these limits WebLLM's runtime does not start, and with these it holds large models (tvmjs, `detectGPUDevice`). */
+/**
+ * Without these limits WebLLM's runtime does not start, and with these it holds large models (tvmjs, `detectGPUDevice`). ONNX Runtime binds
+ * the embeddings of a whole vocabulary at once, which are more than the least of these but for small models.
+ */
 const LEAST_LIMITS = { buffer: 2 ** 28, binding: 2 ** 27 }
 const FULL_LIMITS = { buffer: 2 ** 30, binding: 2 ** 30 }
+/** With less, a conversation is cut after a turn or two, and a model that thinks first does not come to its answer. */
+const USEFUL_CONTEXT = 2_048
 /** A smaller download that finds no room goes on in memory. */
 const STORED_FROM_BYTES = 16_777_216
 const DEFAULT_FIRST_TOKEN_MS = 60_000
@@ -73,7 +78,16 @@ export function planLadder(ids: readonly string[], input: PlanInput): LadderPlan
     rungs.push(verdict)
     if (entry) families.add(entry.family)
   }
-  return { rungs, refused }
+  return { rungs: input.isFree ? byContext(rungs) : rungs, refused }
+}
+
+/** Models that fit only with a context that is too short to be of use come after all others; the extractive answerer keeps its place. */
+function byContext(rungs: readonly PlannedRung[]): readonly PlannedRung[] {
+  const lag = ({ id, contexts: [longest = USEFUL_CONTEXT] }: PlannedRung): number => {
+    if (id === 'extractive') return 2
+    return longest < Math.min(USEFUL_CONTEXT, byId.get(id)?.contextTokens ?? USEFUL_CONTEXT) ? 1 : 0
+  }
+  return rungs.toSorted((first, second) => lag(first) - lag(second))
 }
 
 /** Models that speak the page's language first, otherwise in order. The extractive answerer keeps its place at the end. */
@@ -175,7 +189,7 @@ export function refuseByDevice(
       `${entry.title} needs 16-bit shader numbers (shader-f16); this graphics card has none.`,
     )
   }
-  if (needsGpu && entry.id.startsWith('webllm:')) {
+  if (needsGpu) {
     const limits = entry.lowResource || entry.id.includes('embed') ? LEAST_LIMITS : FULL_LIMITS
     const { maxBufferBytes, maxBindingBytes = maxBufferBytes } = device
     if (maxBufferBytes < limits.buffer || maxBindingBytes < limits.binding) {
@@ -220,9 +234,13 @@ function refuseByConstraints(entry: CatalogueEntry, constraints: ModelConstraint
 /** Of the catalogue's models whose length is known too, weights are 36 % and more of the memory that is not cache. */
 const LEAST_WEIGHT_SHARE = 1 / 3
 
-/** Length of a download, or the least that it can be. */
+/**
+ * Length of a download, or the least that it can be: a 32-bit build of a model has all that its 16-bit one has, in longer numbers.
+ */
 function leastDownload(entry: CatalogueEntry): number {
-  return entry.downloadBytes ?? Math.round((predictMemory(entry, 0) ?? 0) * LEAST_WEIGHT_SHARE)
+  const sister = entry.id.includes('q4f32') ? byId.get(entry.id.replace('q4f32', 'q4f16')) : undefined
+  const least = sister?.downloadBytes ?? Math.round((predictMemory(entry, 0) ?? 0) * LEAST_WEIGHT_SHARE)
+  return entry.downloadBytes ?? least
 }
 
 function refuseByDownload(entry: CatalogueEntry, input: PlanInput): AlcoveError | undefined {

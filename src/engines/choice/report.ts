@@ -1,4 +1,5 @@
 import type { DeviceProfile } from './device.js'
+import type { DeviceChoice } from './measured-device.js'
 
 /** Why a rung of the ladder was not taken. */
 export interface Refusal {
@@ -30,4 +31,9 @@ export interface LadderReport {
   readonly refused: readonly Refusal[]
   /** What was expected of the chosen chat models, where they were chosen from several. */
   readonly predictions?: readonly ModelPrediction[] | undefined
+  /**
+   * Where models of transformers.js run that both the graphics card and the processor could run: as it was measured on this device, once, in
+   * the background. Empty until then, and where there is no graphics card.
+   */
+  readonly runsOn?: readonly DeviceChoice[] | undefined
 }

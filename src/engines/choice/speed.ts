@@ -34,11 +34,14 @@ export function predictPrefill(
   if (own !== undefined) return own
   const work = workOf(entry)
   if (work === undefined) return undefined
-  const alike = catalogue.filter(({ id }) => schemeOf(id) === schemeOf(entry.id))
+  const runsOnGpu = entry.needs.includes('webgpu')
+  const alike = catalogue.filter(
+    ({ id, needs }) => schemeOf(id) === schemeOf(entry.id) && needs.includes('webgpu') === runsOnGpu,
+  )
   const measuredHere = alike.find((other) => rates[other.id] !== undefined && workOf(other) !== undefined)
   if (measuredHere) return ((rates[measuredHere.id] as number) * (workOf(measuredHere) as number)) / work
   // A graphics card says nothing of itself by which its speed could be guessed.
-  if (entry.needs.includes('webgpu')) return undefined
+  if (runsOnGpu) return undefined
   const base = alike.find(({ prefillTokensPerSecond }) => prefillTokensPerSecond !== undefined)
   const rate = base && (base.prefillTokensPerSecond as number) * threadFactor(entry.id, device)
   return rate && (rate * (workOf(base) as number)) / work

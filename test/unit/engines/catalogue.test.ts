@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { prebuiltAppConfig } from '@mlc-ai/web-llm'
 import { describe, expect, test } from 'vitest'
 // @ts-expect-error A script of Node, without types.
-import { checkForm, checkLocal, checkWebLlm, checkWritten } from '../../../scripts/catalogue.mjs'
+import { checkForm, checkLocal, checkSources, checkWebLlm, checkWritten } from '../../../scripts/catalogue.mjs'
 import {
   chatCatalogue,
   embeddingCatalogue,
@@ -33,6 +33,30 @@ describe('the catalogue', () => {
     expect(checkWritten(catalogue)).toEqual([])
   })
 
+  test('each looked-up fact has a source, and each source a fact', () => {
+    expect(checkSources(catalogue)).toEqual([])
+    const found = change('webllm:Llama-3.2-1B-Instruct-q4f16_1-MLC', { downloadBytes: 700_000_000 })
+    expect(checkSources(found)).toEqual(['webllm:Llama-3.2-1B-Instruct-q4f16_1-MLC: downloadBytes has no source'])
+    expect(checkSources(change(QWEN, { downloadBytes: undefined }))).toEqual([
+      `${QWEN}: a source for downloadBytes, which it has not`,
+    ])
+    expect(checkSources(catalogue, { sources: {}, families: {}, builds: { x: {} } }).at(-1)).toBe(
+      'x: has sources, but is not in the catalogue',
+    )
+  })
+
+  test('each family of small chat models runs with and without a graphics card, and by two engines at least', () => {
+    const engines = (family: string) =>
+      new Set(chatCatalogue.filter((entry) => entry.family === family).map(({ id }) => id.slice(0, id.indexOf(':'))))
+    for (const family of ['qwen3-1.7b', 'qwen3-0.6b', 'qwen2.5-1.5b', 'qwen2.5-0.5b', 'smollm2-360m', 'llama-3.2-1b']) {
+      expect([...engines(family)], family).toEqual(expect.arrayContaining(['webllm', 'wllama']))
+    }
+    expect(engines('qwen3-0.6b')).toContain('transformers')
+    // What has a tool-call format of its own has a model.
+    const dialects = new Set(chatCatalogue.map(({ dialect }) => dialect))
+    expect([...dialects].sort()).toEqual(['gemma', 'hermes', 'lfm2', 'llama3', 'mistral', 'phi'])
+  })
+
   const folder = process.env.ALCOVE_MODELS_DIR
   test.skipIf(!folder)('says what the configurations of the models here say (needs ALCOVE_MODELS_DIR)', () => {
     const { problems, checked } = checkLocal(catalogue, folder)
@@ -45,6 +69,19 @@ describe('the catalogue', () => {
     expect(checkWebLlm(change(QWEN, { memoryBytes: 1 }), list)).toHaveLength(1)
     expect(checkWebLlm(change(QWEN, { needs: ['webgpu'] }), list)).toEqual([`${QWEN}: needs shader-f16`])
     expect(checkWebLlm(change(QWEN, { id: 'webllm:Qwen9' }), list)).toEqual(["webllm:Qwen9: not in WebLLM's list"])
+    expect(checkWebLlm(change(QWEN, { contextTokens: 8192 }), list)).toEqual([
+      `${QWEN}: contextTokens is 8192, WebLLM's list says 4096`,
+    ])
+    expect(checkWebLlm(change(QWEN, { needs: ['webgpu', 'shader-f16', 'subgroups'] }), list)).toEqual([
+      `${QWEN}: does not need subgroups, by WebLLM's list and its name`,
+    ])
+    expect(checkWebLlm(change(QWEN, { lowResource: undefined }), list)).toHaveLength(1)
+    expect(
+      checkWebLlm(change(QWEN, { cache: { layers: 36, kvHeads: 8, headDim: 128, bytesPerNumber: 4 } }), list),
+    ).toEqual([`${QWEN}: its cache has numbers of 2 bytes`])
+    const asChat = { chat: [...chatCatalogue, ...embeddingCatalogue], embedding: [] }
+    expect(checkWebLlm(asChat, list)).toHaveLength(1)
+    expect(checkForm(change(QWEN, { licence: undefined }))).toEqual([`${QWEN}: has no licence`])
     expect(checkForm(change(QWEN, { revision: 'main' }))).toEqual([`${QWEN}: its revision is no commit`])
     expect(checkForm(change(QWEN, { family: undefined }))).toEqual([`${QWEN}: has no family`])
     expect(checkWritten(change(QWEN, { trust: 'draft' }))).toHaveLength(1)
@@ -62,6 +99,15 @@ describe('the catalogue', () => {
         ).toBe(true)
       }
     }
+  })
+
+  test('the shape of Gemma 2 is that by which WebLLM’s own figures of it differ between two contexts', () => {
+    const memory = (id: string) =>
+      prebuiltAppConfig.model_list.find(({ model_id }) => model_id === id)?.vram_required_MB ?? 0
+    const { id, ...entry } = findEntry('webllm:gemma-2-2b-it-q4f16_1-MLC') as NonNullable<ReturnType<typeof findEntry>>
+    // These two figures of the list are in MiB, those of Llama 3.1 in MB.
+    const perToken = ((memory(id.slice(7)) - memory(`${id.slice(7)}-1k`)) * 2 ** 20) / 3072
+    expect(perToken).toBeCloseTo(cacheBytesPerToken({ id, ...entry }) as number, 0)
   })
 
   test('its cache sizes are those by which WebLLM’s own figures differ between two contexts', () => {
@@ -88,7 +134,7 @@ describe('what engines are told', () => {
       pooling: 'mean',
       queryPrefix: 'query: ',
       documentPrefix: 'passage: ',
-      contextTokens: 512,
+      maxTokens: 512,
     })
     // E5 serves more languages than are named: to the search that means none is ruled out.
     expect(createModelSpec('transformers:Xenova/multilingual-e5-small', SOURCES).languages).toBeUndefined()

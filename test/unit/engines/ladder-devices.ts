@@ -1,73 +1,32 @@
-import type { DeviceProfile } from '../../../src/engines/choice/device.js'
-import type { PlanInput } from '../../../src/engines/choice/plan.js'
+import {
+  ASKED,
+  type Case,
+  failed,
+  GB,
+  GGUF_1_5B,
+  GGUF_135M,
+  GGUF_360M,
+  GGUF_QWEN_0_5B,
+  LFM2_350M,
+  LLAMA_3B,
+  measured,
+  NO_GPU,
+  ONNX_135M,
+  PHONE,
+  QWEN_0_6B,
+  QWEN_1_5B,
+  QWEN_1_5B_F32,
+  QWEN_1_7B,
+  QWEN_4B,
+  QWEN_4B_F32,
+  QWEN_8B,
+  SMOL_360M,
+  SOFTWARE,
+  UNASKED,
+} from './ladder-models.js'
+import { MORE_CASES } from './ladder-more-devices.js'
 
-const GB = 2 ** 30
-
-/** A desktop with a discrete graphics card, in a browser that tells of 8 GB: what others differ from. */
-export const DESKTOP: DeviceProfile = {
-  webgpu: 'hardware',
-  shaderF16: true,
-  maxBufferBytes: 4 * GB,
-  maxBindingBytes: 2 * GB,
-  memoryBytes: 8 * GB,
-  cores: 8,
-  crossOriginIsolated: false,
-  saveData: false,
-  storageBytes: 100 * GB,
-  mobile: false,
-  language: 'en',
-}
-const PHONE: Partial<DeviceProfile> = { mobile: true, maxBufferBytes: GB, maxBindingBytes: GB / 4 }
-const NO_GPU: Partial<DeviceProfile> = { webgpu: 'none', shaderF16: false, maxBufferBytes: 0, maxBindingBytes: 0 }
-const SOFTWARE: Partial<DeviceProfile> = {
-  webgpu: 'software',
-  shaderF16: false,
-  maxBufferBytes: GB,
-  maxBindingBytes: GB,
-}
-
-/** One description and what is to come of it. */
-export interface Case {
-  readonly name: string
-  readonly device?: Partial<DeviceProfile>
-  readonly input?: Omit<PlanInput, 'device'>
-  /** What the ladder is walked for. @default 'chat' */
-  readonly task?: 'chat' | 'documents' | 'tools' | 'embedding'
-  /** The first rung that is worth a try. */
-  readonly first: string
-  readonly contextTokens?: number
-  /** Codes of some models that are not tried. */
-  readonly refused?: Readonly<Record<string, string>>
-}
-
-export const ONNX_135M = 'transformers:SmolLM2-135M-Instruct'
-export const GGUF_135M = 'wllama:SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf'
-const GGUF_360M = 'wllama:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF/smollm2-360m-instruct-q8_0.gguf'
-const GGUF_1_5B = 'wllama:Qwen/Qwen2.5-1.5B-Instruct-GGUF/qwen2.5-1.5b-instruct-q4_k_m.gguf'
-const GGUF_QWEN_0_5B = 'wllama:Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf'
-export const QWEN_8B = 'webllm:Qwen3-8B-q4f16_1-MLC'
-const QWEN_4B = 'webllm:Qwen3-4B-q4f16_1-MLC'
-const QWEN_4B_F32 = 'webllm:Qwen3-4B-q4f32_1-MLC'
-const QWEN_1_7B = 'webllm:Qwen3-1.7B-q4f16_1-MLC'
-const QWEN_1_5B = 'webllm:Qwen2.5-1.5B-Instruct-q4f16_1-MLC'
-const QWEN_1_5B_F32 = 'webllm:Qwen2.5-1.5B-Instruct-q4f32_1-MLC'
-const QWEN_0_6B = 'webllm:Qwen3-0.6B-q4f16_1-MLC'
-const LLAMA_3B = 'webllm:Llama-3.2-3B-Instruct-q4f16_1-MLC'
-const SMOL_360M = 'webllm:SmolLM2-360M-Instruct-q4f16_1-MLC'
-const MINILM = 'transformers:all-MiniLM-L6-v2'
-const BGE_ZH = 'transformers:Xenova/bge-small-zh-v1.5'
-const E5 = 'transformers:Xenova/multilingual-e5-small'
-const BGE_M3 = 'transformers:Xenova/bge-m3'
-const ARCTIC = 'webllm:snowflake-arctic-embed-s-q0f32-MLC-b4'
-
-const UNASKED = { unaskedBytes: 200_000_000, canAsk: false }
-const ASKED = { unaskedBytes: 200_000_000, canAsk: true }
-const failed = (id: string, code: string, contextTokens?: number) => ({
-  memory: { rates: {}, failures: { [id]: { code, reason: 'it did', contextTokens } } },
-})
-const measured = (id: string, rate: number) => ({ memory: { rates: { [id]: rate }, failures: {} } })
-
-export const CASES: readonly Case[] = [
+const DEVICES: readonly Case[] = [
   // Graphics cards
   { name: 'a desktop that tells of 32 GB', device: { memoryBytes: 32 * GB }, first: QWEN_8B, contextTokens: 4096 },
   { name: 'a desktop that tells of 16 GB', device: { memoryBytes: 16 * GB }, first: QWEN_8B, contextTokens: 4096 },
@@ -160,11 +119,16 @@ export const CASES: readonly Case[] = [
     first: LLAMA_3B,
     refused: { [QWEN_4B]: 'out-of-memory' },
   },
-  { name: 'a phone of 4 GB', device: { ...PHONE, memoryBytes: 4 * GB }, first: QWEN_1_7B, contextTokens: 1024 },
+  {
+    name: 'a phone of 4 GB: a model that thinks first is of no use with 1,024 tokens',
+    device: { ...PHONE, memoryBytes: 4 * GB },
+    first: QWEN_1_5B,
+    contextTokens: 4096,
+  },
   {
     name: 'a phone of 4 GB with a Chinese page',
     device: { ...PHONE, memoryBytes: 4 * GB, language: 'zh' },
-    first: QWEN_1_7B,
+    first: QWEN_1_5B,
   },
   {
     name: 'a phone of 2 GB',
@@ -180,8 +144,8 @@ export const CASES: readonly Case[] = [
   {
     name: 'an iPhone: memory unknown',
     device: { ...PHONE, memoryBytes: undefined },
-    first: QWEN_1_7B,
-    contextTokens: 1024,
+    first: QWEN_1_5B,
+    contextTokens: 4096,
   },
   {
     name: 'a phone without WebGPU',
@@ -210,7 +174,7 @@ export const CASES: readonly Case[] = [
   {
     name: 'no WebGPU, isolated, 16 cores: threads help, not enough for 0.5 B',
     device: { ...NO_GPU, crossOriginIsolated: true, cores: 16 },
-    first: ONNX_135M,
+    first: LFM2_350M,
     refused: { [GGUF_QWEN_0_5B]: 'constraint-unmet' },
   },
   {
@@ -373,34 +337,11 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'the card was measured to be slow: large models are too slow by their size',
-    input: measured(SMOL_360M, 40),
+    input: measured(SMOL_360M, 36),
     first: 'webllm:Llama-3.2-1B-Instruct-q4f16_1-MLC',
     refused: { [QWEN_4B]: 'constraint-unmet', [QWEN_1_7B]: 'constraint-unmet', [QWEN_1_5B]: 'constraint-unmet' },
   },
-  // Documents and embeddings
-  { name: 'documents on a good card', task: 'documents', first: QWEN_4B },
-  {
-    name: 'documents on a laptop of 1 GB: drafts are never chosen',
-    device: { memoryBytes: GB },
-    task: 'documents',
-    first: 'extractive',
-  },
-  { name: 'embeddings, English page', task: 'embedding', first: MINILM },
-  { name: 'embeddings, Chinese page', device: { language: 'zh' }, task: 'embedding', first: BGE_ZH },
-  { name: 'embeddings, French page', device: { language: 'fr' }, task: 'embedding', first: E5 },
-  {
-    name: 'embeddings for English and Chinese',
-    input: { constraints: { languages: ['en', 'zh'] } },
-    task: 'embedding',
-    first: E5,
-    refused: { [MINILM]: 'constraint-unmet', [BGE_ZH]: 'constraint-unmet' },
-  },
-  {
-    name: 'embeddings, no WebGPU, nothing unasked',
-    device: NO_GPU,
-    input: { consent: UNASKED },
-    task: 'embedding',
-    first: MINILM,
-    refused: { [BGE_M3]: 'download-refused', [ARCTIC]: 'webgpu-unavailable' },
-  },
 ]
+
+/** Descriptions of devices and what is to come of them. */
+export const CASES: readonly Case[] = [...DEVICES, ...MORE_CASES]

@@ -5,7 +5,8 @@ import { autoRungs } from '../../../src/engines/choice/ladder.js'
 import { contextSteps, predictMemory } from '../../../src/engines/choice/memory.js'
 import { planLadder } from '../../../src/engines/choice/plan.js'
 import { predictPrefill } from '../../../src/engines/choice/speed.js'
-import { CASES, DESKTOP, ONNX_135M } from './ladder-devices.js'
+import { CASES } from './ladder-devices.js'
+import { DESKTOP, ONNX_135M } from './ladder-models.js'
 
 const idsFor = (task: (typeof CASES)[number]['task'] = 'chat') =>
   task === 'embedding' ? embeddingCatalogue.map(({ id }) => id) : autoRungs(task)

@@ -7,7 +7,7 @@ import { AlcoveError } from '../../../src/protocol/error.js'
 import type { ChatModel } from '../../../src/protocol/model.js'
 import { createMemoryStore } from '../../../src/store/store.js'
 import { scriptedModel } from '../../../src/testing.js'
-import { DESKTOP } from './ladder-devices.js'
+import { DESKTOP } from './ladder-models.js'
 
 const QWEN_4B = 'webllm:Qwen3-4B-q4f16_1-MLC'
 const PHI = 'webllm:Phi-4-mini-instruct-q4f16_1-MLC'
@@ -140,13 +140,14 @@ describe('the walk', () => {
   test('a download that the catalogue does not know the length of is held to the constraint by what its server says', async () => {
     const { registry, log } = setUp('auto', {
       more: {
-        constraints: { maxDownloadBytes: 300_000_000 },
+        constraints: { maxDownloadBytes: 280_000_000 },
         inspect: async () => ({ state: 'downloadable', bytes: 400_000_000 }),
       },
     })
     const model = await registry.resolve('chat')
-    expect(model.id).toBe('transformers:SmolLM2-135M-Instruct')
-    expect(log.filter((line) => line.includes('webllm'))).toEqual([])
+    // Its length is known, and fits: no server is asked.
+    expect(model.id).toBe('webllm:SmolLM2-360M-Instruct-q4f16_1-MLC')
+    expect(log.filter((line) => line.includes('Llama'))).toEqual([])
     expect(registry.report().refused).toContainEqual(
       expect.objectContaining({ model: 'webllm:Llama-3.2-1B-Instruct-q4f16_1-MLC', code: 'constraint-unmet' }),
     )

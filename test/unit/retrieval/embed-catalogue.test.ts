@@ -12,6 +12,13 @@ describe('the embedding models of the catalogue', () => {
     expect([spec.queryPrefix, spec.documentPrefix]).toEqual([queryPrefix, documentPrefix])
   })
 
+  test('EmbeddingGemma pools by itself, with the prompts of its card, and is not cut at the limit of its tokenizer', () => {
+    const spec = createModelSpec('transformers:onnx-community/embeddinggemma-300m-ONNX', sources)
+    expect(spec).toMatchObject({ maxTokens: 2048, dtype: 'q4', queryPrefix: 'task: search result | query: ' })
+    expect(spec.pooling).toBeUndefined()
+    expect(spec.contextTokens).toBeUndefined()
+  })
+
   test('MiniLM is cut at the 256 tokens of its sentence_bert_config.json, mean-pooled, without prefixes', () => {
     // 1_Pooling/config.json of sentence-transformers/all-MiniLM-L6-v2: pooling_mode_mean_tokens. Its tokenizer would take 512.
     const spec = createModelSpec('transformers:all-MiniLM-L6-v2', sources)

@@ -1,0 +1,89 @@
+import { expect, models, test } from './setup.js'
+
+test.describe('where an embedding model runs', () => {
+  test.skip(!models.embedding, 'needs all-MiniLM-L6-v2 in the models folder')
+
+  test('is measured once on each device: a software adapter loses, freezes nothing, and gives the same vectors', async ({
+    blank,
+  }) => {
+    test.setTimeout(180_000)
+    const result = await blank.evaluate(async (embedder) => {
+      // The page takes the software adapter for a graphics card, so that it is measured; workers see what it is.
+      Object.defineProperty(GPUAdapter.prototype, 'info', { get: () => ({ vendor: 'test', architecture: 'card' }) })
+      const { createAlcove } = await import('/dist/index.js')
+      const options = { model: 'extractive', embedder, allowRemoteModels: false, storage: { name: 'measured' } }
+      const alcove = createAlcove(options)
+      const before = await alcove.load({ constraints: { task: 'embedding' } })
+      const rowOf = async (client: typeof alcove) => (await client.models.list()).find(({ id }) => id === embedder)
+      const first = await rowOf(alcove)
+      const corpus = await alcove.corpus('birds')
+      await corpus.add([{ title: 'a', text: 'The heron stands still in the water and waits for a fish.' }])
+      let longestMs = 0
+      let searchMs = 0
+      let row = await rowOf(alcove)
+      const began = performance.now()
+      while (!row?.runsOnReason && performance.now() - began < 120_000) {
+        const at = performance.now()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        longestMs = Math.max(longestMs, performance.now() - at)
+        const asked = performance.now()
+        const hits = await corpus.search('a bird that catches fish', { mode: 'vector' })
+        if (hits.length !== 1) throw new Error('the search found nothing')
+        searchMs = Math.max(searchMs, performance.now() - asked)
+        row = await rowOf(alcove)
+      }
+      const after = await alcove.load({ constraints: { task: 'embedding' } })
+      await alcove.close()
+
+      const second = createAlcove(options)
+      const remembered = await second.load({ constraints: { task: 'embedding' } })
+      const workers: string[] = []
+      const Original = Worker
+      globalThis.Worker = class extends Original {
+        constructor(url: string | URL, given?: WorkerOptions) {
+          super(url, given)
+          workers.push(given?.name ?? '')
+        }
+      } as typeof Worker
+      await new Promise((resolve) => setTimeout(resolve, 4_000))
+      await second.close()
+      return { before, first, row, after, remembered, workers, longestMs, searchMs }
+    }, models.embedding as string)
+    expect(result.before.device.webgpu).toBe('hardware')
+    expect(result.before.runsOn).toEqual([])
+    expect(result.first).toMatchObject({ runsOn: 'wasm' })
+    expect(result.first?.runsOnReason).toBeUndefined()
+    expect(result.row).toMatchObject({ runsOn: 'wasm' })
+    const [choice] = result.after.runsOn ?? []
+    expect(choice).toMatchObject({ model: models.embedding, device: 'wasm', reason: result.row?.runsOnReason })
+    test.info().annotations.push({
+      type: 'choice',
+      description: JSON.stringify({ ...result, before: 0, after: 0, remembered: 0, choice }),
+    })
+    expect(choice?.wasmMs).toBeGreaterThan(0)
+    expect(choice?.webgpuMs).toBeGreaterThan(choice?.wasmMs as number)
+    expect(choice?.cosine).toBeGreaterThan(0.999)
+    // Remembered: nothing is measured in the next page.
+    expect(result.remembered.runsOn).toEqual([choice])
+    expect(result.workers).toEqual([])
+  })
+
+  test('is not asked where the adapter is a software one', async ({ blank }) => {
+    const result = await blank.evaluate(async (embedder) => {
+      const { createAlcove } = await import('/dist/index.js')
+      const alcove = createAlcove({
+        model: 'extractive',
+        embedder,
+        allowRemoteModels: false,
+        storage: { name: 'soft' },
+      })
+      const report = await alcove.load({ constraints: { task: 'embedding' } })
+      const loaded = performance.getEntriesByType('resource').map(({ name }) => name)
+      await alcove.close()
+      return { report, loaded }
+    }, models.embedding as string)
+    expect(result.report.device.webgpu).toBe('software')
+    expect(result.report.runsOn).toEqual([])
+    expect(result.loaded.filter((name) => name.includes('compose-devices'))).toEqual([])
+  })
+})
