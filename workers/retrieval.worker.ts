@@ -1,4 +1,5 @@
 // Documents: parsing (in workers of its own), embedding, indexing and search.
+import { parseNear } from '../src/retrieval/parse-near.js'
 import { createParsePool } from '../src/retrieval/parse-pool.js'
 import { createRetrievalApi } from '../src/retrieval/serve-corpus.js'
 import { startWorker } from '../src/rpc/open-worker.js'
@@ -18,7 +19,7 @@ const parsers = createParsePool({
 serveWorker(
   createRetrievalApi({
     openStore: (databaseName, onFallback) => openStore(databaseName, { onFallback }),
-    parse: (input, options) => parsers.parse(input, options),
+    parse: parseNear((input, options) => parsers.parse(input, options)),
     engines: {
       transformers: async () => (await importTransformers()).transformersEmbedding,
       webllm: async () => (await importWebLlm()).webLlmEmbedding,

@@ -1,6 +1,7 @@
 import type { DocumentInput, Metadata, TextDocument } from '../protocol/corpus.js'
 import { AlcoveError } from '../protocol/error.js'
 import { canonicalJson, sha256Hex } from '../text/hash.js'
+import { hashText } from '../text/hash-text.js'
 
 /** A document to add, checked, with all that does not need its content read. */
 export interface PreparedInput {
@@ -100,11 +101,11 @@ export function checkMetadata(metadata: unknown, where: string): asserts metadat
  */
 export async function readInput(input: PreparedInput, form: Readonly<Record<string, number>>): Promise<ReadInput> {
   const data = typeof input.source === 'string' ? input.source : new Uint8Array(await input.source.arrayBuffer())
-  const dataHash = await sha256Hex(data)
+  const dataHash = typeof data === 'string' ? await hashText(data) : await sha256Hex(data)
   const { title, url, fileName, mediaType, metadata } = input
   const kind = typeof data === 'string' ? 'text' : 'bytes'
   const facts = { kind, dataHash, title, url, fileName, mediaType, metadata, form }
-  return { data, id: input.id ?? `sha256-${dataHash.slice(0, 32)}`, contentHash: await sha256Hex(canonicalJson(facts)) }
+  return { data, id: input.id ?? `sha256-${dataHash.slice(0, 32)}`, contentHash: await hashText(canonicalJson(facts)) }
 }
 
 /** What to call a document: as given, else its own title, else its file name or url, else how it begins. */

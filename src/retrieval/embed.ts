@@ -3,7 +3,7 @@ import type { EmbeddingModel, EmbeddingPurpose } from '../protocol/model.js'
 import { abortable, throwIfAborted } from '../runtime/abort.js'
 import { type Batcher, createBatcher } from '../runtime/batcher.js'
 import { type Clock, systemClock } from '../runtime/clock.js'
-import { sha256Hex } from '../text/hash.js'
+import { hashText } from '../text/hash-text.js'
 import { type BatchTuner, createBatchTuner } from './batch-tuner.js'
 import { estimateTokens } from './chunk/estimate-tokens.js'
 import type { Pace } from './pace.js'
@@ -105,6 +105,8 @@ class BatchingEmbedder implements TextEmbedder {
   readonly #clock: Clock
   readonly #tuner: BatchTuner
   readonly #batcher: Batcher<Job, Float32Array>
+  /** Looks up what several callers want in one transaction: what comes while one is read goes into the next. */
+  readonly #lookups: Batcher<readonly string[], readonly (Float32Array | undefined)[]>
   /** All texts on their way, by key. */
   readonly #jobs = new Map<string, Job>()
   /** Callers with documents. */
@@ -130,6 +132,7 @@ class BatchingEmbedder implements TextEmbedder {
       isHeld: (job) => this.#isHeld(job),
       clock,
     })
+    this.#lookups = createBatcher({ run: (lists) => this.#lookUp(lists), maxBatchSize: feedSize, maxWaitMs: 0, clock })
   }
 
   get countTokens(): ((texts: readonly string[]) => Promise<number[]>) | undefined {
@@ -178,7 +181,7 @@ class BatchingEmbedder implements TextEmbedder {
     { signal, onProgress, pace, isCached = true }: EmbedDocumentsOptions,
   ): Promise<Float32Array[]> {
     throwIfAborted(signal)
-    const keys = await Promise.all(texts.map(async (text) => `${this.key}|${purpose}|${await sha256Hex(text)}`))
+    const keys = await Promise.all(texts.map(async (text) => `${this.key}|${purpose}|${await hashText(text)}`))
     throwIfAborted(signal)
     const caller: Caller = { pace }
     const forget = pace?.onChange(() => this.#batcher.wake())
@@ -236,19 +239,29 @@ class BatchingEmbedder implements TextEmbedder {
   }
 
   async #readCache(jobs: readonly Job[]): Promise<readonly (Float32Array | undefined)[]> {
-    const cache = this.#cache
     const keys = jobs.filter(({ isCached }) => isCached).map(({ key }) => key)
-    if (cache === undefined || keys.length === 0) return []
+    if (this.#cache === undefined || keys.length === 0) return []
+    const found = await this.#lookups.submit(keys)
+    const byKey = new Map(keys.map((key, index) => [key, found[index]]))
+    return jobs.map(({ key }) => byKey.get(key))
+  }
+
+  async #lookUp(lists: readonly (readonly string[])[]): Promise<(Float32Array | undefined)[][]> {
+    const cache = this.#cache
+    const keys = lists.flat()
+    let found: (Float32Array | undefined)[] = []
     try {
-      const found = cache.getMany
+      found = cache?.getMany
         ? await cache.getMany(keys)
-        : await Promise.all(keys.map((key) => cache.get(key).catch(() => undefined)))
-      const byKey = new Map(keys.map((key, index) => [key, found[index]]))
-      return jobs.map(({ key }) => byKey.get(key))
+        : await Promise.all(keys.map((key) => cache?.get(key).catch(() => undefined)))
     } catch {
       // A cache that fails must not stop the work.
-      return []
     }
+    let at = 0
+    return lists.map(({ length }) => {
+      at += length
+      return found.slice(at - length, at)
+    })
   }
 
   /** Settles the job, sooner or later; never rejects. */

@@ -53,6 +53,9 @@ type Outcome =
 
 /** Documents that are read, parsed and cut at one time: enough to keep parsers busy, few enough for memory. */
 const maxReadAtOnce = 6
+/** Texts in hand up to this length, in UTF-16 code units, are read many at a time: reading one takes turns of the event loop and next to no memory. */
+const shortText = 8_192
+const maxShortAtOnce = 64
 /** While so many chunks wait for their vectors, no further document is read: enough for full batches of tiny documents. */
 const maxOpenChunks = 256
 /** Special tokens that a model puts around a text. */
@@ -70,12 +73,14 @@ interface Work {
 /** Adds documents side by side; each succeeds or fails alone. Rejects only with the signal's error. */
 export async function ingestDocuments(inputs: readonly PreparedInput[], context: IngestContext): Promise<AddResult> {
   const { pace, signal, report } = context
-  const readers = createLimiter(maxReadAtOnce)
+  const [readers, shortReaders] = [createLimiter(maxReadAtOnce), createLimiter(maxShortAtOnce)]
+  const readersOf = ({ source }: PreparedInput): Readers =>
+    typeof source === 'string' && source.length <= shortText ? shortReaders : readers
   const meter = createAddMeter({ documents: inputs.length, report })
   const forget = pace.onChange(() => meter.restart())
   const work: Work = { context, meter, lines: new Map(), room: createRoom(maxOpenChunks) }
   try {
-    const outcomes = await Promise.allSettled(inputs.map((input) => ingestOne(input, work, readers)))
+    const outcomes = await Promise.allSettled(inputs.map((input) => ingestOne(input, work, readersOf(input))))
     if (signal.aborted) throw abortError(signal)
     return summarize(
       outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : raise(outcome.reason))),

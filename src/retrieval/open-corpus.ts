@@ -19,6 +19,7 @@ import { CorpusIndex } from './corpus-index.js'
 import { checkChanges } from './document-changes.js'
 import { prepareInputs } from './document-input.js'
 import type { TextEmbedder } from './embed.js'
+import { createEntryReader } from './entry-reader.js'
 import { exportCorpus } from './export-corpus.js'
 import { importDocuments, type StoredContent, type WordRow } from './import-documents.js'
 import { embeddedTextsOf, ingestDocuments, joinVectors, type Parse } from './ingest.js'
@@ -188,7 +189,7 @@ export class OpenCorpus {
           return currentEmbedder()
         },
         signal: work,
-        entryOf: (id) => this.#store.readEntry(id),
+        entryOf: createEntryReader(this.#store),
         commit: (entry, content, embedder) => this.#commit(entry, content, embedder, work),
       })
     } finally {

@@ -22,6 +22,8 @@ export interface BatcherOptions<Item, Result> {
   readonly maxBatchCost?: (() => number) | undefined
   /** Whether an item has to wait for now, such as one whose caller pauses. Call `wake` when that has changed. @default none has to */
   readonly isHeld?: ((item: Item) => boolean) | undefined
+  /** Most batches that run at one time. Read before each, so that it may change; call `wake` when it has grown. @default 1 */
+  readonly maxRunning?: (() => number) | undefined
   readonly clock?: Clock | undefined
 }
 
@@ -34,7 +36,7 @@ export interface SubmitOptions {
   readonly maxWaitMs?: number | undefined
 }
 
-/** Gathers single requests into batches, and runs one batch at a time. */
+/** Gathers single requests into batches, and runs one batch at a time unless told otherwise. */
 export interface Batcher<Item, Result> {
   submit(item: Item, options?: SubmitOptions): Promise<Result>
   /** Starts now what waits for company. Resolves when nothing waits or runs; what is held is waited for. */
@@ -85,7 +87,7 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
   readonly #clock: Clock
   /** In order of arrival. */
   #waiting: Entry<Item, Result>[] = []
-  #isRunning = false
+  #running = 0
   #isFlushing = false
   #cancelTimer = () => {}
   #idleWaiters: (() => void)[] = []
@@ -132,7 +134,7 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
   }
 
   async flush(): Promise<void> {
-    if (this.#waiting.length === 0 && !this.#isRunning) return
+    if (this.#waiting.length === 0 && this.#running === 0) return
     this.#isFlushing = true
     await new Promise<void>((resolve) => {
       this.#idleWaiters.push(resolve)
@@ -144,16 +146,17 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
     this.#schedule()
   }
 
-  /** Starts a batch now, at the time when an item has waited long enough, or not while one runs. */
+  /** Starts a batch now, at the time when an item has waited long enough, or not while as many run as may. */
   #schedule(): void {
     this.#cancelTimer()
     this.#cancelTimer = () => {}
-    if (this.#isRunning) return
     if (this.#waiting.length === 0) {
+      if (this.#running > 0) return
       this.#isFlushing = false
       for (const resolve of this.#idleWaiters.splice(0)) resolve()
       return
     }
+    if (this.#running >= (this.#options.maxRunning?.() ?? 1)) return
     const candidates = this.#candidates()
     if (candidates.length === 0) return
     const dueAt = candidates.reduce((first, entry) => Math.min(first, entry.dueAt), Number.POSITIVE_INFINITY)
@@ -185,7 +188,7 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
   }
 
   async #runBatch(candidates: readonly Entry<Item, Result>[]): Promise<void> {
-    this.#isRunning = true
+    this.#running += 1
     const batch = chooseBatch(candidates, this.#limits())
     const chosen = new Set(batch)
     this.#waiting = this.#waiting.filter((entry) => !chosen.has(entry))
@@ -195,8 +198,11 @@ class GatheringBatcher<Item, Result> implements Batcher<Item, Result> {
         if (batch.every((other) => other.gone)) controller.abort()
       }
     }
-    await this.#process(batch, controller.signal)
-    this.#isRunning = false
+    const work = this.#process(batch, controller.signal)
+    // What is left may start beside it.
+    this.#schedule()
+    await work
+    this.#running -= 1
     this.#schedule()
   }
 

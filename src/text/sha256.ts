@@ -22,10 +22,14 @@ function pad(data: Uint8Array): DataView {
   return view
 }
 
-/** SHA-256 (FIPS 180-4), for pages that are no secure context and so have no WebCrypto. */
+let constants: Uint32Array | undefined
+let firstHash: Uint32Array | undefined
+
+/** SHA-256 (FIPS 180-4), for pages that are no secure context and so have no WebCrypto, and for short texts. */
 export function sha256(data: Uint8Array): Uint8Array {
-  const constants = rootFractions(64, Math.cbrt)
-  const hash = rootFractions(8, Math.sqrt)
+  constants ??= rootFractions(64, Math.cbrt)
+  firstHash ??= rootFractions(8, Math.sqrt)
+  const hash = firstHash.slice()
   const words = new Uint32Array(64)
   const message = pad(data)
   for (let offset = 0; offset < message.byteLength; offset += 64) {

@@ -61,6 +61,8 @@ export interface CorpusStore {
   /** All entries in document order. */
   readEntries(): Promise<DocumentEntry[]>
   readEntry(id: string): Promise<DocumentEntry | undefined>
+  /** The entry of each id, in order, with one read. */
+  readEntriesOf(ids: readonly string[]): Promise<(DocumentEntry | undefined)[]>
   /**
    * Texts, chunks and, where they are wanted and there, the vectors. Entries whose segments are gone or broken (another tab changed
    * them) are left out.
@@ -192,6 +194,10 @@ class KeyedCorpusStore implements CorpusStore {
 
   readEntry(id: string): Promise<DocumentEntry | undefined> {
     return this.#store.get<DocumentEntry>(this.#entryPrefix + id)
+  }
+
+  readEntriesOf(ids: readonly string[]): Promise<(DocumentEntry | undefined)[]> {
+    return this.#store.getMany<DocumentEntry>(ids.map((id) => this.#entryPrefix + id))
   }
 
   async *readContents(entries: readonly DocumentEntry[], wantsVectors: (entry: DocumentEntry) => boolean) {
@@ -361,7 +367,7 @@ class KeyedCorpusStore implements CorpusStore {
   /** The naming write of documents, all in one: what they replace is what is stored at this moment. */
   async #nameDocuments(fresh: readonly DocumentEntry[]): Promise<PutResult[]> {
     return await this.#locks.exclusive(this.#namingLock, async () => {
-      const stored = await this.#store.getMany<DocumentEntry>(fresh.map(({ id }) => this.#entryPrefix + id))
+      const stored = await this.readEntriesOf(fresh.map(({ id }) => id))
       const meta = await this.readMeta()
       if (meta === undefined) {
         await this.#store.write({ delete: fresh.flatMap((entry) => this.#keysOf(entry)) })
