@@ -158,6 +158,24 @@ describe('createSharedTask', () => {
     expect([signal?.aborted, left, runs]).toEqual([true, 1, 1])
     expect(seen).toEqual([1, 1])
   })
+
+  it('is cancelled for all who wait, with the reason', async () => {
+    let signal: AbortSignal | undefined
+    let left = 0
+    const task = createSharedTask<string, number>(
+      async (context) => {
+        signal = context.signal
+        return new Promise<string>(() => {})
+      },
+      () => {
+        left++
+      },
+    )
+    const joined = [task.join(), task.join({ signal: new AbortController().signal })]
+    task.cancel(new AlcoveError('closed', 'over'))
+    for (const one of joined) await expect(one).rejects.toMatchObject({ code: 'closed', message: 'over' })
+    expect([signal?.aborted, left]).toEqual([true, 1])
+  })
 })
 
 describe('poolVectors', () => {
