@@ -248,7 +248,9 @@ test.describe('a model that is deleted half-way', () => {
       const { createAlcove } = await import('/dist/index.js')
       const alcove = createAlcove({ model, allowRemoteModels: false, storage: { name: 'loading' } })
       const loaded = { bytes: 0, total: 0, rate: false, messages: [] as string[] }
-      const onProgress = ({ loadedBytes = 0 }) => void (loaded.bytes = loadedBytes)
+      const onProgress = ({ loadedBytes = 0 }) => {
+        loaded.bytes = loadedBytes
+      }
       const load = alcove.load({ onProgress, constraints: { task: 'chat' } }).then(
         () => 'loaded',
         (error: { code: string }) => `failed: ${error.code}`,

@@ -77,6 +77,23 @@ describe('createLoadMeter', () => {
     expect(parts.at(-1)).toMatchObject({ loadedBytes: 1_000_000, message: 'Starting the model' })
   })
 
+  it('counts what was kept of a download that goes on as loaded, but not for the rate', () => {
+    let now = 0
+    const parts: StatusPart[] = []
+    const meter = createLoadMeter('m', (part) => parts.push(part), { clock: { now: () => now } as Clock })
+    meter.update('small', 1_000, 1_000, false)
+    for (let loaded = 40_000_000; loaded <= 42_000_000; loaded += 200_000) {
+      meter.update('w', loaded, 100_000_000, true)
+      now += 100
+    }
+    const told = parts.filter(({ bytesPerSecond }) => bytesPerSecond !== undefined)
+    expect(told.length).toBeGreaterThan(5)
+    for (const { bytesPerSecond = 0, loadedBytes = 0, secondsLeft = 0 } of told) {
+      expect(bytesPerSecond).toBeLessThan(2_500_000)
+      expect(secondsLeft).toBeGreaterThan((100_000_000 - loadedBytes) / 2_500_000)
+    }
+  })
+
   it('counts kept files as loaded, but not for the rate', () => {
     let now = 0
     const parts: StatusPart[] = []
