@@ -16,7 +16,7 @@ import type { RetrievalApi } from './retrieval/serve-corpus.js'
 import { createWorkerCorpora, type WorkerCorpora } from './retrieval/worker-corpus.js'
 import { openWorker, startWorker } from './rpc/open-worker.js'
 import { createWorkerHost, type WorkerHost } from './rpc/worker-host.js'
-import { abortable } from './runtime/abort.js'
+import { abortable, anySignal } from './runtime/abort.js'
 import { createSharedTask, type SharedTask } from './runtime/shared-task.js'
 import type { Settings } from './settings.js'
 
@@ -146,7 +146,20 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     await corpora.loadEmbedder().catch(onWarning)
   }
 
-  async function loadOne(id: string, load: LoadOptions): Promise<void> {
+  /** The load in progress: a model that is deleted meanwhile is not fetched to its end. */
+  let opening: { readonly id: string; readonly stop: AbortController } | undefined
+
+  async function loadOne(id: string, given: LoadOptions): Promise<void> {
+    const own = { id, stop: new AbortController() }
+    opening = own
+    try {
+      await open(id, { ...given, signal: anySignal(given.signal, own.stop.signal) })
+    } finally {
+      if (opening === own) opening = undefined
+    }
+  }
+
+  async function open(id: string, load: LoadOptions): Promise<void> {
     if (id.startsWith('http:')) {
       remoteModel = remoteModel?.id === id ? remoteModel : (await remote()).embedding(id)
       // Here first, where its error keeps its code.
@@ -278,6 +291,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       await loadOne(id, load)
     },
     async dropEmbedder(id) {
+      if (opening?.id === id) opening.stop.abort(new AlcoveError('aborted', `'${id}' was deleted while it was loading`))
       if (loadedId !== id) return
       loadedId = undefined
       await corpora.setEmbedder(undefined)

@@ -8,7 +8,8 @@ import type { MeasuredDevices } from './engines/choice/measured-device.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
 import type { LadderReport } from './engines/choice/report.js'
 import type { HttpEngine } from './engines/http/http.js'
-import type { AlcoveError } from './protocol/error.js'
+import { readLoadOptions } from './engines/load-options.js'
+import { AlcoveError } from './protocol/error.js'
 import type { Message } from './protocol/message.js'
 import type { ChatModel, LoadOptions, ModelTask } from './protocol/model.js'
 import { iterate } from './runtime/stream.js'
@@ -96,8 +97,11 @@ export async function compose(settings: Settings): Promise<Core> {
     embedding: known?.embedder?.loaded ? known.embedder.id : null,
   })
 
-  async function load({ signal, onProgress, prime, constraints }: ClientLoadOptions = {}): Promise<LadderReport> {
-    const options = { signal, onProgress }
+  async function load({ prime, constraints, ...rest }: ClientLoadOptions = {}): Promise<LadderReport> {
+    const options = readLoadOptions('load', rest)
+    const { signal } = options
+    if (prime !== undefined && typeof prime !== 'string')
+      throw new AlcoveError('invalid-argument', `load: prime must be a text, got ${typeof prime}`)
     const given = await readConstraints('load', constraints)
     const { registry } = models
     if (constraints) models.constrain({ ...own, ...given })
@@ -120,7 +124,8 @@ export async function compose(settings: Settings): Promise<Core> {
     return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions, runsOn }
   }
 
-  async function use(task: ModelTask, id: string, options?: LoadOptions): Promise<void> {
+  async function use(task: ModelTask, id: string, given?: LoadOptions): Promise<void> {
+    const options = readLoadOptions('models.use', given)
     if (task === 'embedding') await (await documents()).useEmbedder(id, options)
     else await models.registry.use(task, id, options)
   }
@@ -131,7 +136,8 @@ export async function compose(settings: Settings): Promise<Core> {
       return models.resolve(model, read?.task ?? task, { ...options, constraints: read })
     },
     openCorpus: async (name, options) => (await documents()).open(name, options),
-    embeddingModel: async (options) => (await documents()).embeddingModel(options),
+    embeddingModel: async (options) =>
+      (await documents()).embeddingModel(options && readLoadOptions('embeddingModel', options)),
     corpora: {
       list: async () => (await documents()).corpora.list(),
       delete: async (name) => (await documents()).corpora.delete(name),

@@ -152,6 +152,8 @@ class WorkerModel implements ChatModel {
   async dispose(): Promise<void> {
     const { host } = this.#options
     this.#loadedIn = undefined
+    // A download that nobody wants any more would go on, and keep files that were just deleted.
+    this.#loading?.cancel(new AlcoveError('aborted', `'${this.id}' was unloaded while it was loading`))
     if (host.state !== 'ready' && host.state !== 'starting') return
     const isEmpty = await host.call((api) => api.dispose(this.id))
     // WebAssembly never gives memory back: what the model took is free when its worker is gone.

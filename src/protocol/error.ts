@@ -108,9 +108,13 @@ export function isAlcoveError(value: unknown, code?: AlcoveErrorCode): value is 
   return name === 'AlcoveError' && typeof own === 'string' && own in CODES && (code === undefined || own === code)
 }
 
+/** What Chromium, Firefox and Safari say of an `import()` whose file did not come. */
+const UNFETCHED = /(?:fetch|loading) dynamically imported module|Importing a module script failed/
+const UNFETCHED_HINT = 'A file of this page’s own code did not come. Check the connection, then reload the page.'
+
 /**
  * An `AlcoveError` for anything that was thrown: itself when it is one, the matching code for the platform's
- * own abort, time-out, quota and clone errors, else `code` with the original as its cause.
+ * own abort, time-out, quota, clone and import errors, else `code` with the original as its cause.
  */
 export function toAlcoveError(value: unknown, code: AlcoveErrorCode, message?: string): AlcoveError {
   if (isAlcoveError(value)) return value
@@ -120,5 +124,6 @@ export function toAlcoveError(value: unknown, code: AlcoveErrorCode, message?: s
   if (name === 'TimeoutError') return new AlcoveError('timeout', text || 'timed out', { cause: value })
   if (name === 'DataCloneError') return new AlcoveError('invalid-argument', text, { cause: value })
   if (name === 'QuotaExceededError') return new AlcoveError('quota-exceeded', text, { cause: value })
+  if (UNFETCHED.test(text)) return new AlcoveError('network', text, { cause: value, hint: UNFETCHED_HINT })
   return new AlcoveError(code, message === undefined ? text : `${message}: ${text}`, { cause: value })
 }

@@ -14,7 +14,10 @@ export interface WorkerConnectionOptions {
   readonly clock: Clock
   /** Whether an answer of the worker is awaited. */
   isBusy(): boolean
-  /** Called at most once, when the worker could not start or has died. It has been terminated. */
+  /**
+   * Called at most once, when the worker could not start or has died. It has been terminated. `details.hasStarted` tells the two apart: a
+   * script that did not come says nothing of what it would have run.
+   */
   onDeath(error: AlcoveError): void
 }
 
@@ -32,7 +35,10 @@ export function connectWorker<Api>(options: WorkerConnectionOptions): WorkerConn
   const { name, clock, handshakeMs } = options
   const worker = openOrThrow(options)
   const url = workerUrl(worker)
-  const hint = `Check that ${url ?? `the script of the worker '${name}'`} is served as JavaScript and may run on this page.`
+  const hint =
+    globalThis.navigator?.onLine === false
+      ? 'This device is offline, and the files of this page are not kept on it. Try again when the connection is back.'
+      : `Check that ${url ?? `the script of the worker '${name}'`} is served as JavaScript and may run on this page.`
   let end = () => {}
   let isReady = false
   let stopWatching = clock.setTimer(handshakeMs, () => die(`did not get ready within ${handshakeMs} ms`, hint))
@@ -47,7 +53,7 @@ export function connectWorker<Api>(options: WorkerConnectionOptions): WorkerConn
 
   function die(what: string, advice?: string): void {
     terminate()
-    const details = { name, url }
+    const details = { name, url, hasStarted: isReady }
     options.onDeath(new AlcoveError('worker-crashed', `The worker '${name}' ${what}`, { hint: advice, details }))
   }
 
@@ -81,7 +87,7 @@ function openOrThrow({ name, open }: WorkerConnectionOptions): Worker {
     throw new AlcoveError('worker-crashed', `The worker '${name}' could not be opened: ${String(cause)}`, {
       cause,
       hint: "Check the worker's address, and that the page's Content-Security-Policy allows it (worker-src).",
-      details: { name },
+      details: { name, hasStarted: false },
     })
   }
 }

@@ -22,6 +22,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 /**
  * Calls `run` once when the signal aborts, or now when it has. The returned function forgets it; call it when the work
  * is done, or a long-lived signal keeps everything that ever listened to it.
+ * @throws AlcoveError `invalid-argument` for what is no signal
  */
 export function onAbort(signal: AbortSignal | undefined, run: (signal: AbortSignal) => void): () => void {
   if (signal === undefined) return () => {}
@@ -29,6 +30,8 @@ export function onAbort(signal: AbortSignal | undefined, run: (signal: AbortSign
     run(signal)
     return () => {}
   }
+  if (typeof signal.addEventListener !== 'function')
+    throw new AlcoveError('invalid-argument', 'signal must be an AbortSignal: give controller.signal')
   const listener = () => run(signal)
   signal.addEventListener('abort', listener, { once: true })
   return () => signal.removeEventListener('abort', listener)

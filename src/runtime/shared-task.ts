@@ -1,3 +1,4 @@
+import type { AlcoveError } from '../protocol/error.js'
 import { abortError } from './abort.js'
 
 export interface JoinOptions<Progress> {
@@ -9,6 +10,8 @@ export interface JoinOptions<Progress> {
 export interface SharedTask<Result, Progress> {
   /** Waits for the result. Aborting one caller leaves the others alone; when the last one leaves, the work is aborted. */
   join(options?: JoinOptions<Progress>): Promise<Result>
+  /** Aborts the work and fails all who wait for it. It must not be joined again. */
+  cancel(reason: AlcoveError): void
 }
 
 /**
@@ -21,6 +24,7 @@ export function createSharedTask<Result, Progress>(
 ): SharedTask<Result, Progress> {
   const controller = new AbortController()
   const listeners = new Set<(progress: Progress) => void>()
+  const leavers = new Set<(reason: AlcoveError) => void>()
   let waiting = 0
   let last: { readonly progress: Progress } | undefined
   let work: Promise<Result> | undefined
@@ -42,17 +46,23 @@ export function createSharedTask<Result, Progress>(
           if (left) return false
           left = true
           waiting--
+          leavers.delete(fail)
           if (listener) listeners.delete(listener)
           signal?.removeEventListener('abort', onAbort)
           return true
         }
+        const fail = (reason: AlcoveError) => {
+          if (!leave()) return false
+          reject(reason)
+          return true
+        }
         const onAbort = () => {
-          if (!leave()) return
-          reject(abortError(signal as AbortSignal))
+          if (!fail(abortError(signal as AbortSignal))) return
           if (waiting > 0) return
           onLeft()
           controller.abort(abortError(signal as AbortSignal))
         }
+        leavers.add(fail)
         signal?.addEventListener('abort', onAbort)
         if (listener) {
           listeners.add(listener)
@@ -63,6 +73,11 @@ export function createSharedTask<Result, Progress>(
           (error) => leave() && reject(error),
         )
       })
+    },
+    cancel(reason) {
+      for (const fail of [...leavers]) fail(reason)
+      onLeft()
+      controller.abort(reason)
     },
   }
 }

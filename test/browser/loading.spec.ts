@@ -217,6 +217,85 @@ test.describe('a download', () => {
   })
 })
 
+test.describe('a model that is deleted half-way', () => {
+  const sizeAfter = (page: Page) =>
+    page.evaluate(async () => {
+      // What was in flight when it was deleted would be written by now.
+      await new Promise((resolve) => setTimeout(resolve, 700))
+      return (await window.harness.alcove.storage.usage()).models
+    })
+
+  test('is not fetched to its end, and nothing of it is kept: an embedding model', async ({ page, slow, open }) => {
+    const id = models.embedding
+    test.skip(!id, 'needs the small embedding model')
+    slow.bytesPerSecond = 4_000_000
+    await open(page)
+    await beginLoad(page)
+    await waitForBytes(page, 3_000_000)
+    await page.evaluate((own) => window.harness.alcove.models.delete(own), id as string)
+    expect(await endOfLoad(page)).toBe('failed: aborted')
+    expect(await sizeAfter(page)).toBe(0)
+    const { sent } = slow
+    expect(await sizeAfter(page)).toBe(0)
+    expect(slow.sent).toBe(sent)
+  })
+
+  test('is not fetched to its end, and nothing of it is kept: a chat model', async ({ page, slow, open }) => {
+    test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
+    slow.bytesPerSecond = 300_000
+    await open(page)
+    await page.evaluate(async (model) => {
+      const { createAlcove } = await import('/dist/index.js')
+      const alcove = createAlcove({ model, allowRemoteModels: false, storage: { name: 'loading' } })
+      const loaded = { bytes: 0, total: 0, rate: false, messages: [] as string[] }
+      const onProgress = ({ loadedBytes = 0 }) => {
+        loaded.bytes = loadedBytes
+      }
+      const load = alcove.load({ onProgress, constraints: { task: 'chat' } }).then(
+        () => 'loaded',
+        (error: { code: string }) => `failed: ${error.code}`,
+      )
+      Object.assign(window.harness, { alcove, loaded, load })
+    }, models.story as string)
+    await waitForBytes(page, 200_000)
+    await page.evaluate((own) => window.harness.alcove.models.delete(own), models.story as string)
+    expect(await endOfLoad(page)).toBe('failed: aborted')
+    expect(await sizeAfter(page)).toBe(0)
+    slow.bytesPerSecond = 1e9
+    const text = await page.evaluate(async () => {
+      const agent = window.harness.alcove.agent({ sampling: { maxTokens: 3, temperature: 0 } })
+      return (await agent.generate('Once')).text
+    })
+    expect(text.length).toBeGreaterThan(0)
+  })
+})
+
+test('what the page throws in onProgress stops no load, and a controller is no signal', async ({ page, open }) => {
+  test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
+  const errors: string[] = []
+  page.on('pageerror', (error) => errors.push(error.message))
+  await open(page)
+  const result = await page.evaluate(async (model) => {
+    const { createAlcove } = await import('/dist/index.js')
+    const alcove = createAlcove({ model, allowRemoteModels: false, storage: { name: 'mistakes' } })
+    const task = { constraints: { task: 'chat' } } as const
+    const onProgress = () => {
+      throw new Error('a mistake of the page')
+    }
+    const failed = (error: { code?: string; message: string }) => [error.code, error.message]
+    const wrong = await alcove.load({ signal: new AbortController() as never }).catch(failed)
+    const run = () => alcove.agent().generate('Once', { signal: new AbortController() as never })
+    const wrongRun = await run().catch(failed)
+    const { chosen } = await alcove.load({ ...task, onProgress })
+    await alcove.close()
+    return { chosen, wrong, wrongRun }
+  }, models.story as string)
+  expect(result.chosen.chat).toBe(models.story)
+  expect(result.wrong).toEqual(['invalid-argument', expect.stringContaining('AbortSignal')])
+  expect(result.wrongRun).toEqual(['invalid-argument', expect.stringContaining('AbortSignal')])
+  expect(new Set(errors)).toEqual(new Set(['a mistake of the page']))
+})
+
 test('availability says that a download runs', async ({ page, slow, open }) => {
   test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
   slow.bytesPerSecond = 300_000

@@ -87,6 +87,35 @@ test.describe('wllama', () => {
     })
   })
 
+  test('a file that was no model is fetched anew when its server has the right one', async ({ blank }) => {
+    const path = modelPath('stories260K/stories260K.gguf') as string
+    test.skip(!path, 'needs stories260K as GGUF in the models folder')
+    let isMended = false
+    await blank.route('**/models/mended/model.gguf', (route) =>
+      isMended
+        ? route.fulfill({ contentType: 'application/octet-stream', path })
+        : route.fulfill({
+            contentType: 'application/octet-stream',
+            body: 'version https://git-lfs.github.com/spec/v1\n',
+          }),
+    )
+    const ask = () =>
+      blank.evaluate(async () => {
+        const { createAlcove } = await import('/dist/index.js')
+        const model = 'wllama:mended/model.gguf'
+        const alcove = createAlcove({ model, allowRemoteModels: false, storage: { name: 'mended' } })
+        const agent = alcove.agent({ sampling: { maxTokens: 3, temperature: 0 } })
+        const answer = agent.generate('Once').finally(() => alcove.close())
+        return answer.then(
+          ({ finish }) => finish.reason,
+          (error: { code: string; hint: string }) => `${error.code}: ${error.hint}`,
+        )
+      })
+    expect(await ask()).toMatch(/^model-load-failed: .*pointer/)
+    isMended = true
+    expect(await ask()).toBe('length')
+  })
+
   test('a missing WebAssembly module is told', async ({ blank }) => {
     const result = await blank.evaluate(
       async (options) => (await import('/pages/wllama.js')).missingWasm(options),

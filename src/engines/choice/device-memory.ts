@@ -10,7 +10,7 @@ export interface DeviceNotes {
   /** The model's files are here, and it is about to start: until `worked` or `failed`, a page that ends is laid at its door. */
   starting(id: string): Promise<void>
   worked(id: string): Promise<void>
-  /** Notes a failure that would come again; others are forgotten. */
+  /** Notes a failure that would come again; others are forgotten, as is one of a worker that never started. */
   failed(id: string, error: AlcoveError, contextTokens: number | undefined): Promise<void>
   /** Notes how fast a prompt was read. The best figure counts: others were measured while the device had more to do. */
   measured(id: string, usage: ModelUsage): Promise<void>
@@ -91,12 +91,14 @@ export function createDeviceNotes(store: () => Promise<Store>, fingerprint: stri
     starting: (id) => change(id, (note) => ({ ...note, openStarts: (note.openStarts ?? 0) + 1, startedAt: now() })),
     worked: (id) =>
       change(id, ({ prefillTokensPerSecond }) => ({ ...(prefillTokensPerSecond && { prefillTokensPerSecond }) })),
-    failed: (id, { code, message }, contextTokens) =>
+    failed: (id, { code, message, details }, contextTokens) =>
       change(id, ({ prefillTokensPerSecond }) => ({
         ...(prefillTokensPerSecond && { prefillTokensPerSecond }),
-        ...(code in EXPIRY_MS && {
-          failure: { code, reason: message, at: now(), ...(contextTokens !== undefined && { contextTokens }) },
-        }),
+        // A worker whose script did not come is a matter of the connection: no model was tried.
+        ...(code in EXPIRY_MS &&
+          details.hasStarted !== false && {
+            failure: { code, reason: message, at: now(), ...(contextTokens !== undefined && { contextTokens }) },
+          }),
       })),
     async measured(id, { promptTokens, cachedTokens = 0, prefillMs }) {
       const read = promptTokens - cachedTokens

@@ -11,6 +11,14 @@ export interface LoadMeter {
   part(message: string): StatusPart
 }
 
+interface MeteredFile {
+  readonly loaded: number
+  readonly total: number
+  readonly fromNetwork: boolean
+  /** Of `loaded`, what says nothing of the connection. */
+  readonly keptBytes: number
+}
+
 /** At most one part in this time, but for the last of a file. */
 const REPORT_EVERY_MS = 100
 /** The rate is that of about this time. */
@@ -29,15 +37,14 @@ export function createLoadMeter(
   report: (part: StatusPart) => void,
   { expectedBytes = 0, clock = systemClock }: { expectedBytes?: number | undefined; clock?: Clock | undefined } = {},
 ): LoadMeter {
-  const files = new Map<string, { loaded: number; total: number; fromNetwork: boolean }>()
+  const files = new Map<string, MeteredFile>()
   const samples: { readonly at: number; readonly bytes: number }[] = []
   let reportedAt = Number.NEGATIVE_INFINITY
 
-  const sum = (pick: (file: { loaded: number; total: number; fromNetwork: boolean }) => number) =>
-    [...files.values()].reduce((all, file) => all + pick(file), 0)
+  const sum = (pick: (file: MeteredFile) => number) => [...files.values()].reduce((all, file) => all + pick(file), 0)
 
   const rate = (now: number): number | undefined => {
-    const bytes = sum((file) => (file.fromNetwork ? file.loaded : 0))
+    const bytes = sum((file) => (file.fromNetwork ? file.loaded - file.keptBytes : 0))
     samples.push({ at: now, bytes })
     while (samples.length > 2 && now - (samples[0]?.at ?? now) > RATE_WINDOW_MS) samples.shift()
     const first = samples[0]
@@ -68,7 +75,9 @@ export function createLoadMeter(
 
   return {
     update(file, loaded, total, fromNetwork) {
-      files.set(file, { loaded, total: total ?? 0, fromNetwork })
+      // What was there at the first report came from an earlier load, or is a first piece that tells no rate.
+      const keptBytes = Math.min(files.get(file)?.keptBytes ?? loaded, loaded)
+      files.set(file, { loaded, total: total ?? 0, fromNetwork, keptBytes })
       const now = clock.now()
       if (loaded !== total && now - reportedAt < REPORT_EVERY_MS) return
       reportedAt = now

@@ -312,7 +312,11 @@ class Transfer {
     const { clock, signal } = this.#context
     const isOffline = globalThis.navigator?.onLine === false
     const ms = isOffline ? OFFLINE_PAUSE_MS : FIRST_PAUSE_MS * 2 ** inVain
-    if (isOffline) this.#context.say('The network is away: the download goes on when it is back')
+    this.#context.say(
+      isOffline
+        ? 'The network is away: the download goes on when it is back'
+        : 'The connection broke off: the download goes on from where it was',
+    )
     const stop = new AbortController()
     const wake = () => stop.abort()
     globalThis.addEventListener?.('online', wake, { once: true })

@@ -1,4 +1,4 @@
-import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../../protocol/error.js'
 import type { ChatModel } from '../../protocol/model.js'
 import { toErrorInfo } from '../../rpc/error-wire.js'
 import { throwIfAborted } from '../../runtime/abort.js'
@@ -6,7 +6,7 @@ import { type ChatEngine, type InspectOptions, type ModelInspection, type ModelS
 import { createSessionModel, type ModelSession, type OpenContext } from '../session-model.js'
 import { createLoadMeter } from '../weights/load-meter.js'
 import { createWeightLoader, type WeightLoader } from '../weights/weights.js'
-import { loadError } from './errors.js'
+import { isFileBroken, loadError } from './errors.js'
 import { type GgufFacts, readGgufFacts } from './gguf.js'
 import { checkRequest } from './request.js'
 import { createWllamaSession, type WllamaHandle } from './session.js'
@@ -141,9 +141,11 @@ async function open(
   })
   const blobs: Blob[] = []
   for (const file of files) {
+    let told = 0
     const response = await loader.open(file, {
       signal,
-      onProgress: (loaded, total) => meter.update(file, loaded, total, true),
+      // A kept file reports once, whole.
+      onProgress: (loaded, total) => meter.update(file, loaded, total, ++told > 1 || loaded !== total),
       onNotice: (message) => meter.say(message),
     })
     blobs.push(new File([await response.blob()], file.split('/').at(-1) ?? file))
@@ -156,7 +158,7 @@ async function open(
     report(meter.part(`The model is ready on wasm, with ${threads === 1 ? 'one thread' : `${threads} threads`}`))
     return session
   } catch (error) {
-    if (isAlcoveError(error, 'integrity-failed')) await loader.repair()
+    if (isFileBroken(error)) await loader.repair()
     throw error
   }
 }

@@ -6,7 +6,8 @@ export type NativeLines = readonly string[]
 const MEMORY =
   /bad_alloc|insufficient memory|failed to allocate|out of memory|cannot enlarge memory|OOM|Array buffer allocation failed/i
 const TRUNCATED = /not within the file bounds|incomplete|remaining file size|failed to read|unexpectedly reached end/i
-const NOT_GGUF = /invalid magic/i
+/** llama.cpp's reader of the format itself: what it refuses is no GGUF, while a model of an unknown kind is refused elsewhere. */
+const NOT_GGUF = /invalid magic|gguf_init_from_\w+:/i
 const OVERFLOW = /request \((\d+) tokens\) exceeds the available context size \((\d+) tokens\)/
 
 /** `RangeError: Invalid typed array length: 1163217991`: the bytes of `GLUE`, which wllama reads as a length when a request was refused. */
@@ -30,7 +31,7 @@ export function loadError(modelId: string, lines: NativeLines, cause?: unknown):
     return new AlcoveError('model-load-failed', `expected a GGUF file for ${modelId}, got something else: ${reason}`, {
       hint: 'Check that the server sends the model file itself and not an HTML page or a pointer to it.',
       cause,
-      details,
+      details: { ...details, isFileBroken: true },
     })
   }
   if (TRUNCATED.test(all)) {
@@ -40,6 +41,11 @@ export function loadError(modelId: string, lines: NativeLines, cause?: unknown):
     })
   }
   return new AlcoveError('model-load-failed', `${modelId} could not be loaded: ${reason}`, { cause, details })
+}
+
+/** Whether the file is no model: one that was kept must be fetched again, or it stays after its server is mended. */
+export function isFileBroken(error: unknown): boolean {
+  return isAlcoveError(error) && (error.code === 'integrity-failed' || error.details.isFileBroken === true)
 }
 
 /** Whether an error means that the instance cannot be used any more. */

@@ -41,12 +41,20 @@ export function chatBody(request: ModelRequest): WllamaChat {
   const { reasoning } = request.sampling ?? {}
   // Templates of models that can think before an answer know this name; the others ignore it.
   const template = reasoning && { chat_template_kwargs: { enable_thinking: reasoning === 'on' } }
-  return { ...commonFields(request), ...template, messages: flattenMessages(request.messages) }
+  return { ...commonFields(request), ...template, messages: wellFormed(request) }
 }
 
 /** A request for a model without one: it continues the texts of the messages. */
 export function completionBody(request: ModelRequest): WllamaCompletion {
-  return { ...commonFields(request), prompt: promptOf(flattenMessages(request.messages)) }
+  return { ...commonFields(request), prompt: promptOf(wellFormed(request)) }
+}
+
+/** llama.cpp's JSON reader refuses a request with half a surrogate pair in it, which a text that was cut may end with. */
+function wellFormed({ messages }: ModelRequest): FlatMessage[] {
+  return flattenMessages(messages).map((message) => ({
+    ...message,
+    content: message.content.toWellFormed?.() ?? message.content,
+  }))
 }
 
 /** llama.cpp could take a schema itself, but lets white space stand anywhere: a small model writes it for ever. */

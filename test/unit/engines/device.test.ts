@@ -103,6 +103,16 @@ describe('what is remembered', () => {
     expect((await notes.read()).failures).toEqual({})
   })
 
+  test('a worker whose script could not be fetched says nothing of the model', async () => {
+    const { notes } = setUp()
+    const unfetched = new AlcoveError('worker-crashed', 'its script could not be loaded', {
+      details: { hasStarted: false },
+    })
+    await notes.failed('a', unfetched, 4096)
+    await notes.failed('b', new AlcoveError('worker-crashed', 'has died', { details: { hasStarted: true } }), 4096)
+    expect(Object.keys((await notes.read()).failures)).toEqual(['b'])
+  })
+
   test('a page that ended while the model was starting: once is chance, twice is a reason', async () => {
     const { notes, open, pass } = setUp()
     await notes.starting('a')

@@ -77,6 +77,23 @@ describe('createLoadMeter', () => {
     expect(parts.at(-1)).toMatchObject({ loadedBytes: 1_000_000, message: 'Starting the model' })
   })
 
+  it('counts what was kept of a download that goes on as loaded, but not for the rate', () => {
+    let now = 0
+    const parts: StatusPart[] = []
+    const meter = createLoadMeter('m', (part) => parts.push(part), { clock: { now: () => now } as Clock })
+    meter.update('small', 1_000, 1_000, false)
+    for (let loaded = 40_000_000; loaded <= 42_000_000; loaded += 200_000) {
+      meter.update('w', loaded, 100_000_000, true)
+      now += 100
+    }
+    const told = parts.filter(({ bytesPerSecond }) => bytesPerSecond !== undefined)
+    expect(told.length).toBeGreaterThan(5)
+    for (const { bytesPerSecond = 0, loadedBytes = 0, secondsLeft = 0 } of told) {
+      expect(bytesPerSecond).toBeLessThan(2_500_000)
+      expect(secondsLeft).toBeGreaterThan((100_000_000 - loadedBytes) / 2_500_000)
+    }
+  })
+
   it('counts kept files as loaded, but not for the rate', () => {
     let now = 0
     const parts: StatusPart[] = []
@@ -157,6 +174,24 @@ describe('createSharedTask', () => {
     await expect(joined[1]).rejects.toMatchObject({ code: 'aborted' })
     expect([signal?.aborted, left, runs]).toEqual([true, 1, 1])
     expect(seen).toEqual([1, 1])
+  })
+
+  it('is cancelled for all who wait, with the reason', async () => {
+    let signal: AbortSignal | undefined
+    let left = 0
+    const task = createSharedTask<string, number>(
+      async (context) => {
+        signal = context.signal
+        return new Promise<string>(() => {})
+      },
+      () => {
+        left++
+      },
+    )
+    const joined = [task.join(), task.join({ signal: new AbortController().signal })]
+    task.cancel(new AlcoveError('closed', 'over'))
+    for (const one of joined) await expect(one).rejects.toMatchObject({ code: 'closed', message: 'over' })
+    expect([signal?.aborted, left]).toEqual([true, 1])
   })
 })
 

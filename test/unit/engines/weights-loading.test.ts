@@ -104,10 +104,12 @@ describe('a download that was broken off', () => {
   it('is taken up at the byte where the connection was cut, as often as that happens', async () => {
     const body = weights()
     const server = await start({ body, etag: '"a"', cuts: [1_000_000, 2_000_000, 500_000, 3_000_000] })
-    const { open } = setUp(server)
+    const { open, notices } = setUp(server)
     expect((await open()).hash).toBe(sha256(body))
     expect(server.sent).toBeLessThan(BYTES * 1.05)
     expect(server.asked).toHaveLength(5)
+    expect(notices.length, 'each break is said').toBe(4)
+    expect(notices[0]).toContain('broke off')
   })
 
   it('begins again, and says so, where the server gives no parts of files', async () => {

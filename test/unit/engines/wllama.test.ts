@@ -104,6 +104,12 @@ describe('requests to llama.cpp', () => {
     expect(chatBody({ messages: [user('a')] })).not.toHaveProperty('temperature')
   })
 
+  test('half a surrogate pair becomes the mark for what cannot be read', () => {
+    const request = { messages: [{ role: 'user' as const, content: 'a \ud83d' }] }
+    expect(chatBody(request).messages).toEqual([{ role: 'user', content: 'a \ufffd' }])
+    expect(completionBody(request).prompt).toBe('a \ufffd')
+  })
+
   test('refuses a grammar of another kind', () => {
     const output = { type: 'grammar', grammar: 'root ::= "x"', syntax: 'ebnf' } as const
     expect(() => checkRequest({ messages: [user('a')], output })).toThrow(/GBNF/)

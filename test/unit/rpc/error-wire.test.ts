@@ -28,6 +28,14 @@ describe('an error as data', () => {
     expect(toErrorInfo(new DOMException('full', 'QuotaExceededError')).code).toBe('quota-exceeded')
     expect(toErrorInfo(new RangeError('bad'), 'parse-failed')).toMatchObject({ code: 'parse-failed', message: 'bad' })
     expect(toErrorInfo('a text')).toMatchObject({ message: 'a text' })
+    for (const words of [
+      'Failed to fetch dynamically imported module: https://a/b.js',
+      'error loading dynamically imported module: https://a/b.js',
+      'Importing a module script failed.',
+    ]) {
+      const missing = toErrorInfo(new TypeError(words), 'model-load-failed')
+      expect(missing).toMatchObject({ code: 'network', hint: expect.stringContaining('reload') })
+    }
   })
 })
 

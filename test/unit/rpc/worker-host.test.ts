@@ -224,8 +224,21 @@ describe('death', () => {
     const { host, workers } = start({ serve: () => {} })
     const call = host.call((remote) => remote.add(1, 1))
     workers[0]?.dispatchEvent(new Event('error', { cancelable: true }))
-    await expect(call).rejects.toMatchObject({ code: 'worker-crashed', hint: expect.stringContaining('JavaScript') })
+    await expect(call).rejects.toMatchObject({
+      code: 'worker-crashed',
+      hint: expect.stringContaining('JavaScript'),
+      details: { hasStarted: false },
+    })
     expect([host.state, workers[0]?.terminated]).toEqual(['idle', true])
+  })
+
+  test('a script that does not load while the device is offline says that', async () => {
+    vi.stubGlobal('navigator', { onLine: false })
+    const { host, workers } = start({ serve: () => {} })
+    const call = host.call((remote) => remote.add(1, 1))
+    workers[0]?.dispatchEvent(new Event('error', { cancelable: true }))
+    await expect(call).rejects.toMatchObject({ code: 'worker-crashed', hint: expect.stringContaining('offline') })
+    vi.unstubAllGlobals()
   })
 
   test('a worker that the browser refuses to open fails the call', async () => {
