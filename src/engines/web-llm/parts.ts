@@ -72,7 +72,7 @@ export function continuationBody(request: ModelRequest, prompt: string): Complet
   return { ...(fields as Omit<CompletionCreateParamsStreaming, 'prompt'>), prompt }
 }
 
-/** A request in WebLLM's form. `topK` has no counterpart and is left out. */
+/** A request in WebLLM's form. `topK` has no counterpart and is not in it (`top-k.ts`). */
 export function requestBody(
   request: ModelRequest,
   template?: ConversationTemplate,

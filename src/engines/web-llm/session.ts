@@ -8,6 +8,7 @@ import type { ImageReader, PreparedImages } from './images.js'
 import { continuationBody, refuseBegun, requestBody, streamChat, type WebLlmBody } from './parts.js'
 import { type ConversationTemplate, continuationPrompt, countPrompt, type WebLlmTokenizer } from './prompt.js'
 import { serveImages } from './serve-images.js'
+import { limitToTopK } from './top-k.js'
 import type { Vision } from './vision.js'
 
 /** Freeing a lost device may never end. */
@@ -87,6 +88,7 @@ export function createWebLlmSession(
       const prepared = await prepare(request, signal)
       yield { type: 'status', status: 'prefill', message: 'Reading the prompt', modelId }
       const endServing = serveImages(prepared.values())
+      const endTopK = limitToTopK(engine, webLlmId, request.sampling?.topK)
       try {
         yield* streamChat(engine, bodyOf(request, prepared), {
           signal,
@@ -101,6 +103,7 @@ export function createWebLlmSession(
         throw failure
       } finally {
         endServing()
+        endTopK()
       }
     },
     async countTokens(request) {
