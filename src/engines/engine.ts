@@ -1,5 +1,5 @@
 import { AlcoveError } from '../protocol/error.js'
-import type { ChatModel, EmbeddingModel, Reranker } from '../protocol/model.js'
+import type { ChatModel, ChatModelCapabilities, EmbeddingModel, Reranker } from '../protocol/model.js'
 import type { ErrorInfo } from '../protocol/stream-part.js'
 
 /** What is known of a file before it is fetched. */
@@ -38,6 +38,8 @@ export interface ModelSpec {
   readonly trust?: 'answer' | 'draft' | undefined
   /** Tool-call format that its chat template knows. */
   readonly dialect?: string | undefined
+  /** What it is expected to read, before it is loaded and tells itself. @default ['text'] */
+  readonly inputs?: ChatModelCapabilities['inputs'] | undefined
   /** @default 'main' */
   readonly revision?: string | undefined
   /** Build of the weights, as transformers.js names it. @default by device */

@@ -116,10 +116,11 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
     },
     stream: (request, { signal } = {}) => drainedStream((inner) => run(request, inner), signal),
     async countTokens(request) {
-      if (!session || session.spent) return estimateTokens(request)
+      const estimate = () => estimateTokens(request, options.capabilities.inputs.includes('image'))
+      if (!session || session.spent) return estimate()
       const release = await turns.enter()
       try {
-        return session && !session.spent ? await session.countTokens(request) : estimateTokens(request)
+        return session && !session.spent ? await session.countTokens(request) : estimate()
       } finally {
         release()
       }

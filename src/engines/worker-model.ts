@@ -116,9 +116,9 @@ class WorkerModel implements ChatModel {
 
   get capabilities(): ChatModelCapabilities {
     if (this.#description) return this.#description.capabilities
-    const { trust = 'answer', dialect } = this.#spec
+    const { trust = 'answer', dialect, inputs = ['text'] } = this.#spec
     const grammar = GRAMMARS[this.#scheme] ?? 'none'
-    return { tools: 'none', grammar, inputs: ['text'], prefixReuse: true, trust, ...(dialect && { dialect }) }
+    return { tools: 'none', grammar, inputs, prefixReuse: true, trust, ...(dialect && { dialect }) }
   }
 
   get device(): ChatModel['device'] {

@@ -81,6 +81,20 @@ test.describe('WebLLM', () => {
     expect(found.left).toBe(0)
   })
 
+  test('pictures are made as large as a model looks at, and served under a policy that has no data: addresses', async ({
+    blank,
+  }) => {
+    const found = await blank.evaluate(async () => (await import('/pages/web-llm.js')).readImages())
+    const [large, png, jpeg, webp, fromUrl] = found.seen
+    expect(large).toEqual(['1344 × 672', '255,0,0', '0,0,255'])
+    expect(fromUrl).toEqual(large)
+    expect(found.isSame).toBe(true)
+    expect(png).toEqual(['300 × 200', '255,0,0', '0,0,255'])
+    for (const lossy of [jpeg, webp]) expect(lossy?.[0]).toBe('300 × 200')
+    expect(found.afterwards).toContain('Failed to fetch')
+    expect(found.broken).toContain('decode')
+  })
+
   test('an abort settles a load that would never end', async ({ blank }) => {
     const { code } = await blank.evaluate(async () => (await import('/pages/web-llm.js')).abortLoad())
     expect(code).toBe('aborted')

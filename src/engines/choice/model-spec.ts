@@ -2,6 +2,9 @@ import { AlcoveError } from '../../protocol/error.js'
 import { type ModelSpec, parseModelId } from '../engine.js'
 import traits from './model-traits.json' with { type: 'json' }
 
+/** Models of WebLLM that read pictures. */
+const VISION = /^webllm:(?:.*-vision-|gemma-4-)/
+
 /** Where models may come from: what a page's author configured. */
 export interface ModelSources {
   /** Absolute url with a trailing slash, or undefined. */
@@ -39,6 +42,7 @@ export function createModelSpec(id: string, sources: ModelSources): ModelSpec {
     id,
     ...where,
     ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(VISION.test(id) && { inputs: ['text', 'image'] }),
     ...known,
   }
 }

@@ -1,7 +1,10 @@
 import { listWeights, weightFolder } from '../weights/kept-weights.js'
 import { createModelSpec, type ModelSources } from './model-spec.js'
 
-/** Which of these models have files on this device, whole or in part. Asks no server. */
+/** So much may be kept of a model that was only asked about: its configuration, and WebLLM's list of the weights. */
+const MAX_ASKED_BYTES = 2_000_000
+
+/** Of which of these models more is on this device, whole or in part, than a question about them leaves. Asks no server. */
 export async function storedModels(ids: readonly string[], sources: ModelSources): Promise<ReadonlySet<string>> {
   const folders = await keptFolders(sources.cacheName)
   const isStored = (id: string): boolean => {
@@ -17,5 +20,5 @@ export async function storedModels(ids: readonly string[], sources: ModelSources
 
 async function keptFolders(cacheName: string): Promise<ReadonlySet<string>> {
   const kept = await listWeights(cacheName).catch(() => [])
-  return new Set(kept.map(({ folder }) => folder))
+  return new Set(kept.filter(({ bytes }) => bytes > MAX_ASKED_BYTES).map(({ folder }) => folder))
 }

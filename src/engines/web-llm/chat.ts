@@ -1,6 +1,7 @@
-import type { ChatModel } from '../../protocol/model.js'
+import type { ChatModel, ChatModelCapabilities } from '../../protocol/model.js'
 import type { ChatEngine, ModelSpec } from '../engine.js'
 import { createSessionModel } from '../session-model.js'
+import { createImageReader } from './images.js'
 import {
   createTools,
   inspectWebLlm,
@@ -12,6 +13,7 @@ import {
 } from './load.js'
 import { checkRequest } from './parts.js'
 import { createWebLlmSession } from './session.js'
+import { visionOf } from './vision.js'
 
 /**
  * Models compiled for WebGPU, run by WebLLM in this thread. Their files come through the weight loader, as those of all engines.
@@ -30,22 +32,30 @@ export function createWebLlmChat(options: WebLlmOptions = {}): ChatEngine {
 export const webLlmChat: ChatEngine = createWebLlmChat()
 
 function createModel(spec: ModelSpec, tools: Tools): ChatModel {
+  let inputs: ChatModelCapabilities['inputs'] = spec.inputs ?? ['text']
+  const images = createImageReader({ allowRemote: spec.allowRemote, fetch: tools.fetch })
   return createSessionModel({
     id: spec.id,
     contextTokens: spec.contextTokens ?? USUAL_CONTEXT,
     capabilities: {
       tools: 'none',
       grammar: 'ebnf',
-      inputs: ['text'],
+      /** As far as the id tells, until the loaded model does. */
+      get inputs() {
+        return inputs
+      },
       prefixReuse: true,
       trust: spec.trust ?? 'answer',
       dialect: spec.dialect,
     },
     device: 'webgpu',
-    check: checkRequest,
+    check: (request) => checkRequest(request, inputs.includes('image')),
     async open(context) {
       const { engine, record } = await openWebLlm(spec, tools, context)
-      return createWebLlmSession(spec.id, record.model_id, engine, spec.contextTokens ?? USUAL_CONTEXT)
+      const vision = visionOf(engine, record.model_id, spec.inputs)
+      inputs = vision.inputs
+      const usualContext = spec.contextTokens ?? USUAL_CONTEXT
+      return createWebLlmSession(spec.id, record.model_id, engine, usualContext, { vision, images })
     },
   })
 }

@@ -51,7 +51,7 @@ const MEANINGS: readonly Meaning[] = [
   },
   {
     code: 'invalid-argument',
-    test: /^(?:MessageOrderError|SystemMessageOrderError|ContentTypeError|UnsupportedRoleError|UserMessageContentErrorForNonVLM|MinValueError|RangeError: Make sure|ConfigValueError|NegativeError|NonNegativeError|SeedTypeError|CustomResponseFormatError|InvalidResponseFormat\w*|UnsupportedFieldsError|Error: Make sure)/,
+    test: /^(?:MessageOrderError|SystemMessageOrderError|ContentTypeError|UnsupportedRoleError|UserMessageContentErrorForNonVLM|CannotFindImageEmbedError|UnsupportedContentPartError|PrefillChunkSizeSmallerThanImageError|MinValueError|RangeError: Make sure|ConfigValueError|NegativeError|NonNegativeError|SeedTypeError|CustomResponseFormatError|InvalidResponseFormat\w*|UnsupportedFieldsError|Error: Make sure)/,
   },
 ]
 

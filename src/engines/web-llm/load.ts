@@ -31,6 +31,8 @@ const EMBEDDING_TYPE = 1
 
 export interface Tools {
   library(): Promise<WebLlmLibrary>
+  /** What was given in place of the global one. */
+  readonly fetch: typeof fetch | undefined
   loaderOf(spec: ModelSpec, onNotStored?: (file: string, error: AlcoveError) => void): WeightLoader
   resolve(spec: ModelSpec, signal?: AbortSignal): Promise<ResolvedModel>
 }
@@ -43,6 +45,7 @@ export function createTools(kind: 'chat' | 'embedding', options: WebLlmOptions):
   const isWanted = (record: ModelRecord) => (record.model_type === EMBEDDING_TYPE) === (kind === 'embedding')
   return {
     library,
+    fetch: options.fetch,
     loaderOf,
     resolve: (spec, signal) =>
       resolveModel(spec, {

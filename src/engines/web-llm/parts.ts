@@ -1,5 +1,6 @@
 import type {
   ChatCompletionChunk,
+  ChatCompletionMessageParam,
   ChatCompletionRequestStreaming,
   Completion,
   CompletionCreateParamsStreaming,
@@ -13,6 +14,7 @@ import { flattenMessages } from '../flat-messages.js'
 import { schemaGrammar } from '../grammar/schema-grammar.js'
 import { writeGrammar } from '../grammar/write-grammar.js'
 import { checkSampling } from '../sampling.js'
+import type { PreparedImage, PreparedImages } from './images.js'
 import { type ConversationTemplate, escapeReplacement } from './prompt.js'
 
 /** The part of `MLCEngine` that answers. */
@@ -36,9 +38,11 @@ type Chunk = ChatCompletionChunk | Completion
  * Refuses what WebLLM must not see.
  * @throws AlcoveError `invalid-argument`
  */
-export function checkRequest(request: ModelRequest): void {
+export function checkRequest(request: ModelRequest, takesImages = false): void {
   checkSampling(request.sampling)
-  const last = flattenMessages(request.messages).at(-1)
+  const messages = flattenMessages(request.messages, takesImages)
+  const last = messages.at(-1)
+  if (last?.role === 'assistant' && messages.some(({ images }) => images)) throw refuseBegun('with pictures before it')
   if (last?.role === 'assistant' && request.output !== undefined) throw refuseBegun('held to a form')
   if (last?.role === 'system') {
     throw new AlcoveError('invalid-argument', 'messages: expected a user message after the system message, got none')
@@ -68,14 +72,20 @@ export function continuationBody(request: ModelRequest, prompt: string): Complet
   return { ...(fields as Omit<CompletionCreateParamsStreaming, 'prompt'>), prompt }
 }
 
-/** A request in WebLLM's form. `topK` has no counterpart and is left out. */
-export function requestBody(request: ModelRequest, template?: ConversationTemplate): ChatCompletionRequestStreaming {
+/** A request in WebLLM's form. `topK` has no counterpart and is not in it (`top-k.ts`). */
+export function requestBody(
+  request: ModelRequest,
+  template?: ConversationTemplate,
+  images?: PreparedImages,
+): ChatCompletionRequestStreaming {
   const { sampling = {}, output } = request
   const isReplaced = (role: string) => (role === 'system' ? true : template?.role_templates?.[role] !== undefined)
-  const messages = flattenMessages(request.messages).map(({ role, content }) => ({
-    role,
-    content: template && isReplaced(role) ? escapeReplacement(content) : content,
-  }))
+  const messages = flattenMessages(request.messages, images !== undefined).map((message) => {
+    const { role, content, images: parts = [] } = message
+    const text = template && isReplaced(role) ? escapeReplacement(content) : content
+    const pictures = parts.flatMap((part) => images?.get(part) ?? [])
+    return { role, content: pictures.length > 0 ? [...pictures.map(imageUrlPart), textPart(text)] : text }
+  }) as ChatCompletionMessageParam[]
   const fields = {
     temperature: sampling.temperature,
     top_p: sampling.topP,
@@ -93,6 +103,9 @@ export function requestBody(request: ModelRequest, template?: ConversationTempla
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
   return { ...given, messages, stream: true, stream_options: { include_usage: true } }
 }
+
+const imageUrlPart = ({ url }: PreparedImage) => ({ type: 'image_url' as const, image_url: { url } })
+const textPart = (text: string) => ({ type: 'text' as const, text })
 
 /** WebLLM could take a schema itself, but lets white space stand anywhere: a small model writes it for ever. */
 function responseFormat(output: NonNullable<ModelRequest['output']>): ResponseFormat {

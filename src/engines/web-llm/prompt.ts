@@ -18,20 +18,22 @@ export interface ConversationTemplate {
 /** WebLLM puts this where the field is missing or empty-valued `null`. */
 const USUAL_SEPARATOR = ': '
 
-/** The pieces that WebLLM tokenizes one by one for a request (its `Conversation.getPromptArray`, 0.2.86), text only. */
+/** The pieces that WebLLM tokenizes one by one for a request (its `Conversation.getPromptArray`, 0.2.86), without pictures. */
 export function renderPrompt(template: ConversationTemplate, messages: readonly FlatMessage[]): string[] {
   const system = messages[0]?.role === 'system' ? messages[0].content : template.system_message
   const turns = messages.filter((message) => message.role !== 'system')
   const hidden = system === '' && template.render_empty_system_message === false
   const head = hidden ? '' : template.system_template.replace('{system_message}', () => system)
   const pieces = head === '' ? [] : [head]
-  turns.forEach(({ role, content }, index) => {
+  turns.forEach(({ role, content, images }, index) => {
     const bare = template.add_role_after_system_message === false && head !== '' && index === 0
     const prefix = bare ? '' : `${template.roles[role] ?? role}${template.role_content_sep ?? USUAL_SEPARATOR}`
     const inner = template.role_templates?.[role]
     const text =
       inner === undefined ? content : inner.replace(`{${role}_message}`, () => content).replace('{function_string}', '')
-    pieces.push(`${prefix}${text}${template.seps[index % template.seps.length] ?? ''}`)
+    const rest = `${text}${template.seps[index % template.seps.length] ?? ''}`
+    // Pictures stand between the two, so that each is tokenized by itself.
+    pieces.push(...(images ? [prefix, rest] : [prefix + rest]))
   })
   pieces.push(`${template.roles.assistant ?? 'assistant'}${template.role_empty_sep ?? USUAL_SEPARATOR}`)
   return pieces
@@ -63,13 +65,13 @@ export function continuationPrompt(
   return [prefix, ...renderPrompt(template, messages.slice(0, -1)), thinks ? '' : EMPTY_THOUGHT, begun].join('')
 }
 
-/** Tokens of a request as the engine will see it, with its own tokenizer. */
+/** Tokens of a request as the engine will see it, with its own tokenizer, without those of its pictures. */
 export function countPrompt(
   template: ConversationTemplate,
   tokenizer: { encode(text: string): { readonly length: number } },
   request: ModelRequest,
 ): number {
-  const messages = flattenMessages(request.messages)
+  const messages = flattenMessages(request.messages, true)
   const begun = messages.at(-1)?.role === 'assistant' ? messages.at(-1) : undefined
   const pieces = begun
     ? [...renderPrompt(template, messages.slice(0, -1)), begun.content]

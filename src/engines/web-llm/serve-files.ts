@@ -1,3 +1,5 @@
+import { installGlobal } from './global-view.js'
+
 /** The files of one model, as WebLLM is given them. */
 export interface ServedFiles {
   readonly names: readonly string[]
@@ -29,7 +31,7 @@ let restore: (() => void) | undefined
 export function serveFiles(files: ServedFiles): Served {
   const folder = `${HOST}${++count}/resolve/main/`
   served.set(folder, files)
-  restore ??= installView()
+  restore ??= installGlobal('caches', createView(ownCaches()))
   return {
     folder,
     end() {
@@ -38,18 +40,6 @@ export function serveFiles(files: ServedFiles): Served {
       restore?.()
       restore = undefined
     },
-  }
-}
-
-/** @returns takes the view away again, unless somebody else has set another one meanwhile */
-function installView(): () => void {
-  const before = Object.getOwnPropertyDescriptor(globalThis, 'caches')
-  const view = createView(ownCaches())
-  Object.defineProperty(globalThis, 'caches', { configurable: true, enumerable: true, get: () => view })
-  return () => {
-    if (globalThis.caches !== view) return
-    if (before) Object.defineProperty(globalThis, 'caches', before)
-    else Reflect.deleteProperty(globalThis, 'caches')
   }
 }
 

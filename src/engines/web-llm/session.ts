@@ -1,11 +1,15 @@
 import type { MLCEngine } from '@mlc-ai/web-llm'
 import type { ModelPart, ModelRequest } from '../../protocol/model.js'
 import { systemClock } from '../../runtime/clock.js'
-import { estimateTokens, flattenMessages } from '../flat-messages.js'
+import { estimateTokens, flattenMessages, imagesOf } from '../flat-messages.js'
 import type { ModelSession } from '../session-model.js'
 import { isFatalToWebLlm, translateWebLlmError } from './errors.js'
+import type { ImageReader, PreparedImages } from './images.js'
 import { continuationBody, refuseBegun, requestBody, streamChat, type WebLlmBody } from './parts.js'
 import { type ConversationTemplate, continuationPrompt, countPrompt, type WebLlmTokenizer } from './prompt.js'
+import { serveImages } from './serve-images.js'
+import { limitToTopK } from './top-k.js'
+import type { Vision } from './vision.js'
 
 /** Freeing a lost device may never end. */
 const UNLOAD_TIMEOUT_MS = 3_000
@@ -34,31 +38,39 @@ export function tokenizerOf(engine: MLCEngine, webLlmId: string): WebLlmTokenize
   return typeof tokenizer?.encode === 'function' ? (tokenizer as WebLlmTokenizer) : undefined
 }
 
-/** Serves requests from a loaded engine. */
+/** Serves requests from a loaded engine. @param images reads the pictures of requests */
 export function createWebLlmSession(
   modelId: string,
   webLlmId: string,
   engine: MLCEngine,
   usualContext: number,
+  { vision, images }: { readonly vision: Vision; readonly images: ImageReader },
 ): ModelSession {
   const config = internalsOf(engine).loadedModelIdToChatConfig?.get(webLlmId)
   const template = config && { ...config.conv_template, ...config.conv_config }
+  const takesImages = vision.inputs.includes('image')
+  // A manifest's texts are not set in by `String.replace`.
+  const replaced = template && vision.hasManifest ? { ...template, role_templates: undefined } : template
   let dead = false
 
-  const count = (request: ModelRequest): number | undefined => {
+  const prepare = async (request: ModelRequest, signal?: AbortSignal): Promise<PreparedImages> =>
+    takesImages ? images.prepare(request.messages.flatMap(imagesOf), signal) : new Map()
+
+  const count = (request: ModelRequest, prepared: PreparedImages): number | undefined => {
     const tokenizer = tokenizerOf(engine, webLlmId)
     if (!template || !tokenizer) return undefined
+    const pictures = [...prepared.values()].reduce((sum, image) => sum + vision.tokensOf(image), 0)
     try {
-      return countPrompt(template, tokenizer, request)
+      return countPrompt(template, tokenizer, request) + pictures
     } catch {
       return undefined
     }
   }
 
   /** A request in WebLLM's form; one that begins the answer is written out as a prompt. */
-  const bodyOf = (request: ModelRequest): WebLlmBody => {
-    const messages = flattenMessages(request.messages)
-    if (messages.at(-1)?.role !== 'assistant') return requestBody(request, template)
+  const bodyOf = (request: ModelRequest, prepared: PreparedImages): WebLlmBody => {
+    const messages = flattenMessages(request.messages, takesImages)
+    if (messages.at(-1)?.role !== 'assistant') return requestBody(request, replaced, takesImages ? prepared : undefined)
     const tokenizer = tokenizerOf(engine, webLlmId)
     const thinks = request.sampling?.reasoning !== 'off'
     const prompt = template && tokenizer && continuationPrompt(template, tokenizer, messages, thinks)
@@ -73,11 +85,14 @@ export function createWebLlmSession(
       return dead || !isLoaded(engine)
     },
     async *generate(request, signal): AsyncGenerator<ModelPart> {
+      const prepared = await prepare(request, signal)
       yield { type: 'status', status: 'prefill', message: 'Reading the prompt', modelId }
+      const endServing = serveImages(prepared.values())
+      const endTopK = limitToTopK(engine, webLlmId, request.sampling?.topK)
       try {
-        yield* streamChat(engine, bodyOf(request), {
+        yield* streamChat(engine, bodyOf(request, prepared), {
           signal,
-          promptTokens: count(request),
+          promptTokens: count(request, prepared),
           onStuck() {
             dead = true
           },
@@ -86,9 +101,14 @@ export function createWebLlmSession(
         const failure = translateWebLlmError(error, modelId, 'run')
         dead ||= isFatalToWebLlm(failure)
         throw failure
+      } finally {
+        endServing()
+        endTopK()
       }
     },
-    countTokens: async (request) => count(request) ?? estimateTokens(request),
+    async countTokens(request) {
+      return count(request, await prepare(request)) ?? estimateTokens(request, takesImages)
+    },
     async close() {
       dead = true
       await engine.interruptGenerate()

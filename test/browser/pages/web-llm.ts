@@ -1,5 +1,7 @@
 import type { ModelInspection, ModelSpec } from '../../../src/engines/engine.js'
 import { createWebLlmChat, webLlmChat } from '../../../src/engines/web-llm/chat.js'
+import { createImageReader } from '../../../src/engines/web-llm/images.js'
+import { serveImages } from '../../../src/engines/web-llm/serve-images.js'
 import { toAlcoveError } from '../../../src/protocol/error.js'
 import type { ChatModel, ModelPart, ModelRequest } from '../../../src/protocol/model.js'
 import { iterate } from '../../../src/runtime/stream.js'
@@ -127,6 +129,48 @@ export async function loadFromHub() {
   const left = (await (await caches.open('test-models')).keys()).length
   await forgetAll()
   return { first, askedFirst, again, askedAgain: asked, inspected, kept, isRestored, left }
+}
+
+/** A picture whose left half is red and whose right half is blue. */
+async function draw(width: number, height: number, type = 'image/png'): Promise<Blob> {
+  const canvas = new OffscreenCanvas(width, height)
+  const context = canvas.getContext('2d')
+  if (!context) throw new Error('no canvas')
+  context.fillStyle = 'red'
+  context.fillRect(0, 0, width / 2, height)
+  context.fillStyle = 'blue'
+  context.fillRect(width / 2, 0, width / 2, height)
+  return canvas.convertToBlob({ type })
+}
+
+/** What WebLLM does with the address of a picture (0.2.86, `getImageDataFromURL`), at two places. */
+async function readPixels(url: string): Promise<string[]> {
+  const response = await fetch(url, { mode: 'cors' })
+  const bitmap = await createImageBitmap(await response.blob())
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')
+  if (!context) throw new Error('no canvas')
+  context.drawImage(bitmap, 0, 0)
+  const at = (x: number) => [...context.getImageData(x, bitmap.height >> 1, 1, 1).data.slice(0, 3)].join()
+  return [`${bitmap.width} × ${bitmap.height}`, at(5), at(bitmap.width - 5)]
+}
+
+/** Pictures as WebLLM gets them, under the page's policy. */
+export async function readImages() {
+  const reader = createImageReader({ allowRemote: false })
+  const large = await draw(3_000, 1_500)
+  const kinds = ['image/png', 'image/jpeg', 'image/webp']
+  const blobs = [large, ...(await Promise.all(kinds.map((type) => draw(300, 200, type))))]
+  const own = URL.createObjectURL(large)
+  const parts = [...blobs, own].map((data) => ({ type: 'image' as const, data, mediaType: 'image/png' }))
+  const images = [...(await reader.prepare(parts)).values()]
+  const end = serveImages(images)
+  const seen = await Promise.all(images.map(({ url }) => readPixels(url)))
+  const [first] = images
+  end()
+  const afterwards = await readPixels(first?.url ?? '').catch((error: unknown) => String(error))
+  const cut = { ...(parts[0] as (typeof parts)[number]), data: large.slice(0, 200) }
+  const broken = await codeOf(reader.prepare([cut]))
+  return { seen, isSame: first?.url === images.at(-1)?.url, afterwards, broken }
 }
 
 /** Aborting a load settles at once, whatever WebLLM is doing. */
