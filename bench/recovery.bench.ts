@@ -3,7 +3,7 @@ import { openEngine, timeAnswer } from './lib/engine-model.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
 import { sleep } from './lib/rounds.js'
 import { summarize } from './lib/statistics.js'
-import { measureUnloading, type Unloading } from './lib/unloading.js'
+import { measureUnloading } from './lib/unloading.js'
 
 export const what =
   'A chat engine that fails under a running answer: time until the same stream goes on. Memory after loading and unloading.'
@@ -169,11 +169,11 @@ const killed = (engine: Engine) =>
   })
 const crashed = (engine: Engine) => part(engine, (context) => measureRecovery(context, engine, crashGpu, 1, DEATH_MS))
 const frozen = (engine: Engine) => part(engine, (context) => measureRecovery(context, engine, freeze, 1))
-const unloaded = (engine: Engine, way: Unloading) =>
+const unloaded = (engine: Engine) =>
   part(engine, async (context) => {
     const { readMemory } = driver()
     if (!readMemory) throw new Error('the memory of processes can be read on Linux only')
-    return measureUnloading(context, engine, way, readMemory)
+    return measureUnloading(context, engine, readMemory)
   })
 
 function partsOf(context: BenchContext): Record<string, Part> {
@@ -185,15 +185,11 @@ function partsOf(context: BenchContext): Record<string, Part> {
     // Waits, both of which the driver makes at one time.
     'frozen-transformers': frozen(CHAT),
     'frozen-wllama': frozen(GGUF),
-    'unloaded-transformers': unloaded(CHAT, 'worker'),
-    'disposed-transformers': unloaded(CHAT, 'model'),
-    'disposed-wllama': unloaded(GGUF, 'model'),
-    'disposed-gpu': unloaded(GPU, 'model'),
-    ...(mlc && {
-      'killed-webllm': killed(mlc),
-      'crashed-webllm': crashed(mlc),
-      'disposed-webllm': unloaded(mlc, 'model'),
-    }),
+    // Bytes do not depend on what else runs: side by side too.
+    'unloaded-transformers': unloaded(CHAT),
+    'unloaded-wllama': unloaded(GGUF),
+    'unloaded-gpu': unloaded(GPU),
+    ...(mlc && { 'killed-webllm': killed(mlc), 'crashed-webllm': crashed(mlc), 'unloaded-webllm': unloaded(mlc) }),
   }
 }
 

@@ -15,7 +15,7 @@ const FLAGS = [
   '--use-webgpu-adapter=swiftshader',
 ]
 const PAGE_BYTES = 4096
-const PART_LIMIT_MS = 120_000
+const PART_LIMIT_MS = 240_000
 
 /** Resident memory that is not shared with files, of processes by their ids. Linux only. @param {number[]} ids */
 function privateBytes(ids) {
@@ -71,10 +71,11 @@ async function within(name, work) {
   }
 }
 
-/** Parts that only wait run side by side; each other one alone. @param {readonly string[]} names @returns {string[][]} */
+/** Parts that only wait, and those that only read bytes, run side by side; each other one alone. @param {readonly string[]} names @returns {string[][]} */
 function groupsOf(names) {
-  const isWait = (/** @type {string} */ name) => name.startsWith('frozen-')
-  return [...names.filter((name) => !isWait(name)).map((name) => [name]), names.filter(isWait)]
+  const together = ['frozen-', 'unloaded-'].map((start) => names.filter((name) => name.startsWith(start)))
+  const alone = names.filter((name) => !together.flat().includes(name))
+  return [...alone.map((name) => [name]), ...together]
 }
 
 /** @param {any} driver */

@@ -36,6 +36,8 @@ export interface SessionModelOptions {
   readonly contextTokens: number
   /** Loads the model. After its signal has aborted, what it opens is closed at once. */
   open(context: OpenContext): Promise<ModelSession>
+  /** `true`: a `dispose` ends the answer under way, else that is finished first: another model may take over in the middle of it. @default false */
+  readonly disposesAtOnce?: boolean | undefined
   /** Refuses a request that the engine must not see, before anything is loaded. */
   check(request: ModelRequest): void
 }
@@ -126,10 +128,16 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
       }
     },
     async dispose() {
-      const old = session
-      session = undefined
       loading = undefined
-      await old?.close()
+      if (!session) return
+      const release = options.disposesAtOnce ? undefined : await turns.enter()
+      try {
+        const old = session
+        session = undefined
+        await old?.close()
+      } finally {
+        release?.()
+      }
     },
   }
 }

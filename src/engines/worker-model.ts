@@ -214,8 +214,8 @@ class WorkerModel implements ChatModel {
     try {
       for await (const status of iterate(statuses)) {
         state.parts++
-        state.isFetching = isFetching(status)
-        if (state.isFetching) began = this.#clock.now()
+        state.isFetching = !hasAll(status)
+        if (isFetching(status)) began = this.#clock.now()
         report(status)
       }
       this.#speed = { ...this.#speed, loadMs: this.#clock.now() - began }
@@ -371,6 +371,9 @@ const NO_ANSWER = { request: { messages: [] }, written: [], isPlainText: true, f
 
 const isFetching = ({ loadedBytes, totalBytes }: StatusPart) =>
   loadedBytes !== undefined && totalBytes !== undefined && loadedBytes < totalBytes
+
+/** The files are here, and the engine starts. */
+const hasAll = ({ loadedBytes = 0, totalBytes = 0 }: StatusPart) => totalBytes > 0 && loadedBytes >= totalBytes
 
 /** Fetched when something was answered, takes long, was aborted or has failed: no page pays for it before its first text. */
 const importRecovery = () => import('./recovery.js')

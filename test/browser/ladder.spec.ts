@@ -126,6 +126,98 @@ test.describe('the ladder', () => {
     expect(result.three).toEqual({ model: models.story, loaded: [models.story] })
   })
 
+  test('a model that another takes the place of finishes its answer', async ({ blank }) => {
+    test.skip(!models.story || !models.gguf, 'needs two small models')
+    test.setTimeout(120_000)
+    const answers = await blank.evaluate(
+      async (ids) => {
+        const { createAlcove } = await import('/dist/index.js')
+        const told: { whole: string; text: string; finish: string; deltas: number; next: string | undefined }[] = []
+        for (const [from, to] of [ids, [...ids].reverse()] as [string, string][]) {
+          const alcove = createAlcove({
+            model: from,
+            allowRemoteModels: false,
+            cache: false,
+            storage: { name: 'over' },
+          })
+          const agent = alcove.agent({ sampling: { temperature: 0, maxTokens: 150 } })
+          const whole = (await agent.generate('Once upon a time')).text
+          const run = agent.stream('Once upon a time')
+          let switched: Promise<void> | undefined
+          let text = ''
+          let deltas = 0
+          for await (const part of run) {
+            if (part.type === 'text-delta') {
+              text += part.text
+              deltas++
+            }
+            if (deltas !== 5 || switched) continue
+            switched = alcove.models.use('chat', to)
+            // The reader holds the answer up while the other model is loaded.
+            await Promise.race([switched, new Promise((resolve) => setTimeout(resolve, 3_000))])
+          }
+          await switched
+          const finish = (await run.finish).reason
+          const next = (await agent.generate('One day')).usage.modelId
+          await alcove.close()
+          told.push({ whole, text, finish, deltas, next })
+        }
+        return told
+      },
+      [models.story as string, models.gguf as string],
+    )
+    for (const { whole, text, finish, deltas } of answers) {
+      expect({ text, finish }).toEqual({ text: whole, finish: 'length' })
+      expect(deltas).toBeGreaterThan(20)
+    }
+    expect(answers.map(({ next }) => next)).toEqual([models.gguf, models.story])
+  })
+
+  test('availability of one model, from nowhere to here and back', async ({ blank }) => {
+    test.skip(!models.story, 'needs a small chat model')
+    test.setTimeout(120_000)
+    let release: () => void = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await blank.exposeFunction('letGo', () => release())
+    await blank.route('**/models/stories260K/onnx/model.onnx', async (route) => {
+      if (route.request().method() === 'GET') await held
+      await route.continue().catch(() => {})
+    })
+    const states = await blank.evaluate(async (model) => {
+      const { createAlcove } = await import('/dist/index.js')
+      const options = { allowRemoteModels: false, storage: { name: 'states' } }
+      const missing = createAlcove({ ...options, model: 'transformers:no-such-model' })
+      const alcove = createAlcove({ ...options, model })
+      const states: Record<string, string> = { missing: await missing.availability() }
+      await missing.close()
+      states.before = await alcove.availability()
+      const load = alcove.load({ constraints: { task: 'chat' } })
+      const until = performance.now() + 20_000
+      do states.during = await alcove.availability()
+      while (states.during !== 'downloading' && performance.now() < until)
+      await (window as unknown as { letGo(): Promise<void> }).letGo()
+      await load
+      states.after = await alcove.availability()
+      await alcove.models.delete(model)
+      states.deleted = await alcove.availability()
+      const answer = await alcove.agent({ sampling: { maxTokens: 3 } }).generate('Once')
+      states.again = await alcove.availability()
+      await alcove.close()
+      return { ...states, text: answer.text }
+    }, models.story as string)
+    expect(states).toMatchObject({
+      missing: 'unavailable',
+      before: 'downloadable',
+      during: 'downloading',
+      after: 'available',
+      deleted: 'downloadable',
+      again: 'available',
+    })
+    expect(states.text.length).toBeGreaterThan(0)
+  })
+
   test('answers and prompts are preloaded', async ({ blank }) => {
     test.skip(!models.story, 'needs a small chat model')
     test.setTimeout(120_000)

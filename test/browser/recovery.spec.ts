@@ -1,6 +1,7 @@
-import type { Page } from '@playwright/test'
+import { readFileSync } from 'node:fs'
+import { chromium, type Page } from '@playwright/test'
 import type { RecoverySetup } from './pages/recovery.js'
-import { expect, models, test } from './setup.js'
+import { expect, modelPath, models, origins, test } from './setup.js'
 
 const disturb = (page: Page, setup: RecoverySetup, harm: 'crash' | 'test', maxTokens?: number) =>
   page.evaluate(async ([options, kind, limit]) => (await import('/pages/recovery.js')).disturb(options, kind, limit), [
@@ -67,25 +68,28 @@ for (const { name, id } of engines) {
     }
 
     test('a worker that hangs while files are fetched is replaced; a slow network is no hang', async ({ blank }) => {
-      let isHeld = true
-      await blank.route(/stories260K\/(stories260K\.gguf|onnx\/model\.onnx)$/, async (route) => {
-        if (isHeld && route.request().method() === 'GET') await new Promise((resolve) => setTimeout(resolve, 4_000))
+      let onFile: () => void = () => {}
+      await blank.route(/stories260K\/(stories260K\.gguf|config\.json)$/, async (route) => {
+        if (route.request().method() === 'GET') {
+          onFile()
+          await new Promise((resolve) => setTimeout(resolve, 4_000))
+        }
         await route.continue().catch(() => {})
       })
-      const hurried = { ...setup, options: { silenceMs: 1_500 } }
-      const load = (harm: 'none' | 'test', options: RecoverySetup) =>
-        blank.evaluate(
-          async ([given, kind]) => (await import('/pages/recovery.js')).disturbLoad(given, kind, 'first'),
-          [options, harm] as const,
-        )
-      const slow = await load('none', { ...hurried, spec: { cacheName: 'slow' } })
+      const load = (cacheName: string) =>
+        blank.evaluate(async (given) => (await import('/pages/recovery.js')).disturbLoad(given, 'none', 'first'), {
+          ...setup,
+          spec: { cacheName },
+          options: { silenceMs: 1_500 },
+        })
+      const slow = await load('slow')
       expect(slow).toMatchObject({ restarts: 0, failures: [], told: { error: undefined } })
       expect(slow.loadMs).toBeGreaterThan(3_900)
-      await blank.exposeFunction('doHarm', () => {
+      onFile = () => {
+        onFile = () => {}
         freezeWorkers(blank)
-        isHeld = false
-      })
-      const hung = await load('test', { ...hurried, spec: { cacheName: 'hung' } })
+      }
+      const hung = await load('hung')
       expect(hung).toMatchObject({ restarts: 1, failures: ['worker-crashed again'], told: { error: undefined } })
     })
 
@@ -112,16 +116,21 @@ for (const { name, id } of engines) {
     })
 
     test('a page that sleeps in the middle of an answer takes nothing for a hang', async ({ blank }) => {
-      const session = await blank.context().newCDPSession(blank)
-      await blank.exposeFunction('doHarm', async () => {
-        setTimeout(async () => {
-          await session.send('Page.setWebLifecycleState', { state: 'frozen' })
-          await new Promise((resolve) => setTimeout(resolve, 6_000))
-          await session.send('Page.setWebLifecycleState', { state: 'active' })
-        }, 50)
+      const session = await blank.context().browser()?.newBrowserCDPSession()
+      const info = await session?.send('SystemInfo.getProcessInfo')
+      const renderers = info?.processInfo.filter(({ type }) => type === 'renderer') ?? []
+      const tell = (signal: 'SIGSTOP' | 'SIGCONT') => {
+        for (const { id } of renderers) process.kill(id, signal)
+      }
+      await blank.exposeFunction('doHarm', () => {
+        // As when a laptop is closed: the page and its workers stand still, and the clock goes on.
+        tell('SIGSTOP')
+        setTimeout(() => tell('SIGCONT'), 5_000)
       })
       const hurried = { ...setup, options: { silenceMs: 1_500 } }
+      const began = Date.now()
       const { whole, told, restarts, failures } = await disturb(blank, hurried, 'test', 400)
+      expect(Date.now() - began).toBeGreaterThan(5_000)
       expect(told).toMatchObject({ error: undefined, text: whole.text })
       expect({ restarts, failures }).toEqual({ restarts: 0, failures: [] })
     })
@@ -179,22 +188,53 @@ test.describe('a failing GPU', () => {
 })
 
 test.describe('a GPU that crashes again', () => {
-  test('leaves the model on the processor, and the same stream goes on', async ({ blank }) => {
+  test('leaves the model on the processor, and the same stream goes on', async () => {
     test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
-    await blank.exposeFunction('doHarm', async () => {
-      const session = await blank.context().browser()?.newBrowserCDPSession()
-      await session?.send('Browser.crashGpuProcess').catch(() => {})
-    })
-    const setup: RecoverySetup = { id: models.story as string, spec: { device: 'webgpu' } }
-    const { whole, told, next, harms, failures, device } = await blank.evaluate(
-      async (options) => (await import('/pages/recovery.js')).disturbTwice(options, 5, 40),
+    // A browser of its own: it offers no GPU any more afterwards.
+    const browser = await chromium.launch(test.info().project.use.launchOptions)
+    try {
+      const page = await browser.newPage()
+      await page.goto(new URL('/pages/blank.html', origins().home).href)
+      await page.exposeFunction('doHarm', async () => {
+        const session = await browser.newBrowserCDPSession()
+        await session.send('Browser.crashGpuProcess').catch(() => {})
+      })
+      const setup: RecoverySetup = { id: models.story as string, spec: { device: 'webgpu' } }
+      const { whole, told, next, harms, failures, device } = await page.evaluate(
+        async (options) => (await import('/pages/recovery.js')).disturbTwice(options, 5, 40),
+        setup,
+      )
+      expect(harms).toBe(2)
+      expect(told).toMatchObject({ error: undefined, finish: 'length', text: whole.text })
+      expect(failures).toHaveLength(2)
+      expect(device).toBe('wasm')
+      expect(next).toMatchObject({ error: undefined, finish: 'length' })
+    } finally {
+      await browser.close()
+    }
+  })
+})
+
+test.describe('memory that is not there', () => {
+  test('a context that no memory holds becomes a shorter one, and the same stream goes on', async ({ blank }) => {
+    const path = modelPath('stories260K/stories260K.gguf')
+    test.skip(!path, 'needs stories260K as GGUF in the models folder')
+    // WebAssembly has 4 GB here: the keys and values of 7 million tokens take 4.5.
+    const body = readFileSync(path as string)
+    body.writeUInt32LE(2 ** 25, body.indexOf('llama.context_length') + 'llama.context_length'.length + 4)
+    await blank.route('**/models/large-context/**', (route) =>
+      route.fulfill({ body, contentType: 'application/octet-stream', headers: { 'content-length': `${body.length}` } }),
+    )
+    const setup: RecoverySetup = { id: 'wllama:large-context/stories.gguf', spec: { contextTokens: 7_000_000 } }
+    const { told, next, failures, contextTokens } = await blank.evaluate(
+      async (options) => (await import('/pages/recovery.js')).answerOnce(options, 'Once upon a time', 20),
       setup,
     )
-    expect(harms).toBe(2)
-    expect(told).toMatchObject({ error: undefined, finish: 'length', text: whole.text })
-    expect(failures).toHaveLength(2)
-    expect(device).toBe('wasm')
+    expect(failures[0]).toBe('out-of-memory smaller')
+    expect(told).toMatchObject({ error: undefined, finish: 'length' })
+    expect(told.statuses).toContain('recovered')
     expect(next).toMatchObject({ error: undefined, finish: 'length' })
+    expect(contextTokens).toBeLessThanOrEqual(3_500_000)
   })
 })
 

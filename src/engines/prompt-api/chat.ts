@@ -65,6 +65,8 @@ export async function createPromptApiChat(options: PromptApiOptions = {}): Promi
   const languageModel = options.languageModel ?? findLanguageModel()
   const inputs = await supportedInputs(languageModel)
   return createSessionModel({
+    // On the page no worker's end frees a session that hangs.
+    disposesAtOnce: true,
     id: ID,
     contextTokens: USUAL_CONTEXT,
     capabilities: { tools: 'none', grammar: 'json-schema', inputs, prefixReuse: true, trust: 'answer' },

@@ -131,7 +131,7 @@ export async function disturb(setup: RecoverySetup, harm: 'crash' | 'test', maxT
 }
 
 /** A load, with harm at its first report or when the model starts; then an answer. */
-export async function disturbLoad(setup: RecoverySetup, harm: 'crash' | 'test' | 'none', at: 'first' | 'start') {
+export async function disturbLoad(setup: RecoverySetup, harm: 'crash' | 'none', at: 'first' | 'start') {
   const { model, host, crash, failures } = open(setup)
   try {
     const messages: string[] = []
@@ -143,7 +143,6 @@ export async function disturbLoad(setup: RecoverySetup, harm: 'crash' | 'test' |
         if (isHarmed || (at === 'start' && (totalBytes === 0 || loadedBytes < totalBytes))) return
         isHarmed = true
         if (harm === 'crash') crash()
-        else if (harm === 'test') void window.doHarm?.()
       },
     })
     const loadMs = performance.now() - began

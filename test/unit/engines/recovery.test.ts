@@ -33,6 +33,18 @@ describe('planRecovery', () => {
     expect(planRecovery(broken('out-of-memory', { request: long }))).toBeUndefined()
   })
 
+  it('leaves a GPU that is lost again or does not come back, where the engine runs elsewhere too', () => {
+    const first = new AlcoveError('device-lost', 'gone')
+    const onGpu = { ...spec('transformers:m'), device: 'webgpu' as const }
+    for (const code of ['device-lost', 'webgpu-unavailable'] as const) {
+      expect(planRecovery(broken(code, { first, spec: onGpu }))).toMatchObject({ spec: { device: 'wasm' } })
+      expect(planRecovery(broken(code, { spec: onGpu, first: undefined }))?.spec.device, code).not.toBe('wasm')
+      expect(planRecovery(broken(code, { first, spec: spec('webllm:m') }))?.spec.device).toBeUndefined()
+    }
+    expect(planRecovery(broken('webgpu-unavailable', { spec: onGpu }))).toBeUndefined()
+    expect(planRecovery(broken('webgpu-unavailable', { first, spec: { ...onGpu, device: 'wasm' } }))).toBeUndefined()
+  })
+
   it('gives up on what no other start would change', () => {
     for (const code of ['context-overflow', 'invalid-argument', 'network', 'closed', 'aborted'] as const) {
       expect(planRecovery(broken(code)), code).toBeUndefined()

@@ -172,6 +172,34 @@ describe('a model over sessions', () => {
     expect(attempts).toBe(3)
   })
 
+  test('dispose lets the answer under way end first, unless told otherwise; the next one opens a new session', async () => {
+    const log: string[] = []
+    const sessions: FakeSession[] = []
+    const open = async () => {
+      const session = fakeSession(log)
+      sessions.push(session)
+      return session
+    }
+    const model = modelOf(open)
+    await model.load()
+    const running = textOf(model.stream(request('a')))
+    await tick()
+    const disposed = model.dispose()
+    expect(sessions[0]?.closed).toBe(false)
+    expect(await running).toBe('a0a1a2')
+    await disposed
+    expect([sessions[0]?.closed, model.isLoaded]).toEqual([true, false])
+    expect(await textOf(model.stream(request('b')))).toBe('b0b1b2')
+    expect(sessions).toHaveLength(2)
+    const hasty = modelOf(open, { disposesAtOnce: true })
+    await hasty.load()
+    void textOf(hasty.stream(request('c'))).catch(() => {})
+    await tick()
+    await hasty.dispose()
+    expect(sessions.at(-1)?.closed).toBe(true)
+    expect(log).not.toContain('end c')
+  })
+
   test('a spent session is closed and a new one opened', async () => {
     const sessions: FakeSession[] = []
     const model = modelOf(async () => {

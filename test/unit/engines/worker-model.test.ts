@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { drainedStream } from '../../../src/engines/drained-stream.js'
 import type { ChatEngine, ModelSpec } from '../../../src/engines/engine.js'
 import { createLlmApi, type LlmApi } from '../../../src/engines/serve-model.js'
-import { createWorkerModel, inspectModel } from '../../../src/engines/worker-model.js'
+import { createWorkerModel, inspectModel, type ModelFailure } from '../../../src/engines/worker-model.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
-import type { ModelPart, ModelRequest } from '../../../src/protocol/model.js'
+import type { ChatModel, ModelPart, ModelRequest } from '../../../src/protocol/model.js'
 import { readOne, readPort } from '../../../src/rpc/port-stream.js'
 import type { WorkerHost, WorkerState } from '../../../src/rpc/worker-host.js'
 import { abortError } from '../../../src/runtime/abort.js'
@@ -353,6 +353,110 @@ describe('createWorkerModel', () => {
     host.kill(new AlcoveError('worker-crashed', 'idle'))
     await createWorkerModel({ spec: spec('fake:other'), host }).load()
     expect([host.state, model.isLoaded]).toEqual(['ready', false])
+  })
+
+  it('ends its worker with the last model in it, and not before', async () => {
+    const fake = fakeEngine()
+    const { host, rests } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const [first, second] = ['fake:a', 'fake:b'].map((id) => createWorkerModel({ spec: spec(id), host }))
+    await first?.load()
+    await second?.load()
+    await first?.dispose()
+    expect([rests, host.state]).toEqual([[], 'ready'])
+    await second?.dispose()
+    expect([rests.length, host.state, second?.isLoaded]).toEqual([1, 'idle', false])
+    expect(textOf(await collect((first as ChatModel).stream(ask('x'))))).toBe('x ')
+  })
+
+  it('a load outlives its worker, and says so', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const failures: string[] = []
+    const onFailure = ({ phase, reaction }: ModelFailure) => failures.push(`${phase} ${reaction}`)
+    const model = createWorkerModel({ spec: spec('fake:slow'), host, onFailure })
+    const statuses: string[] = []
+    const loads = [model.load({ onProgress: ({ status }) => statuses.push(status) }), model.load()]
+    await turn()
+    host.kill(new AlcoveError('worker-crashed', 'died'))
+    await turn()
+    fake.open()
+    fake.open()
+    await Promise.all(loads)
+    expect(model.isLoaded).toBe(true)
+    expect(statuses).toEqual(['loading', 'recovered', 'loading'])
+    expect(failures).toEqual(['load again', 'load again'])
+    expect(host.restarts).toBe(1)
+  })
+
+  it('a load that dies each time ends with one typed error; one that was aborted is not tried again', async () => {
+    const fake = fakeEngine({ gated: true })
+    const { host } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
+    const model = createWorkerModel({ spec: spec('fake:slow'), host, retries: 1 })
+    const load = model.load().catch((error: AlcoveError) => error.code)
+    for (let death = 0; death < 2; death++) {
+      await turn()
+      host.kill(new AlcoveError('worker-crashed', 'died'))
+    }
+    expect(await load).toBe('worker-crashed')
+    const controller = new AbortController()
+    const aborted = model.load({ signal: controller.signal }).catch((error: AlcoveError) => error.code)
+    await turn()
+    controller.abort()
+    host.kill(new AlcoveError('worker-crashed', 'died'))
+    expect(await aborted).toBe('aborted')
+    await turn()
+    expect(fake.created).toBe(3)
+  })
+
+  it('a load takes a shorter context when memory is short, unless its caller chooses contexts', async () => {
+    const loads: (number | undefined)[] = []
+    const engine: ChatEngine = {
+      inspect: async () => ({ state: 'available', bytes: 0 }),
+      create: (given) => ({
+        ...fakeEngine().engine.create(given),
+        contextTokens: given.contextTokens ?? 0,
+        async load() {
+          loads.push(given.contextTokens)
+          if ((given.contextTokens ?? 0) > 3_000) throw new AlcoveError('out-of-memory', 'too much')
+        },
+      }),
+    }
+    const open = (shrinksInLoad?: boolean) => {
+      const { host } = fakeHost(() => createLlmApi({ fake: async () => engine }))
+      return createWorkerModel({ spec: { ...spec(), contextTokens: 8_000 }, host, shrinksInLoad })
+    }
+    const model = open()
+    await model.load()
+    expect([loads, model.contextTokens]).toEqual([[8_000, 4_000, 2_000], 2_000])
+    await expect(open(false).load()).rejects.toMatchObject({ code: 'out-of-memory' })
+    expect(loads).toEqual([8_000, 4_000, 2_000, 8_000])
+  })
+
+  it('replaces a worker that hangs while files are fetched', async () => {
+    let isHanging = true
+    const engine: ChatEngine = {
+      inspect: async () => ({ state: 'available', bytes: 0 }),
+      create: (given) => ({
+        ...fakeEngine().engine.create(given),
+        async load() {
+          if (isHanging) await new Promise(() => {})
+        },
+      }),
+    }
+    const api = () => {
+      const own = createLlmApi({ fake: async () => engine })
+      return {
+        ...own,
+        describe: (given: ModelSpec) => (isHanging ? new Promise<never>(() => {}) : own.describe(given)),
+      }
+    }
+    const { host, kills } = fakeHost(api)
+    const model = createWorkerModel({ spec: spec(), host, silenceMs: 40 })
+    const load = model.load()
+    while (kills.length === 0) await turn(5)
+    isHanging = false
+    await load
+    expect([kills.length, model.isLoaded]).toEqual([1, true])
   })
 
   it('does not come back from a closed host', async () => {

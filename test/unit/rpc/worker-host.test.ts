@@ -348,6 +348,22 @@ describe('ending it', () => {
     expect([workers.length, host.restarts]).toEqual([2, 0])
   })
 
+  test('rest ends a worker that is not in use, and leaves one that is', async () => {
+    const { host, workers } = start()
+    host.rest()
+    expect(host.state).toBe('idle')
+    const reader = host.stream<string>((remote, port) => remote.drip(transfer(port, [port]))).getReader()
+    await reader.read()
+    host.rest()
+    expect([host.state, workers[0]?.terminated]).toEqual(['ready', false])
+    await reader.cancel()
+    await settle(10)
+    host.rest()
+    expect([host.state, workers[0]?.terminated]).toEqual(['idle', true])
+    expect(await host.call((remote) => remote.add(1, 1))).toBe(2)
+    expect([workers.length, host.restarts]).toEqual([2, 0])
+  })
+
   test('close fails what is pending and every later call', async () => {
     const { host, workers } = start()
     await host.call((remote) => remote.add(1, 1))
