@@ -18,7 +18,7 @@ export async function preloadAgent(
       hint: 'Its tools would be run. Call preload() without questions: the model then reads instructions and tools.',
     })
   }
-  for (const question of questions) await agent.generate(question, { signal, cache: true })
+  for (const question of questions) await agent.generate(question, { signal, cache: true, priority: 'background' })
   if (questions.length > 0) return
   // The beginning of the prompt is the same in every run; one token of answer is the least that an engine can be asked for.
   const reader = make({
@@ -29,5 +29,5 @@ export async function preloadAgent(
     toolChoice: 'auto',
     sampling: { temperature: 0, maxTokens: 1 },
   })
-  await reader.generate('.', { signal, cache: false })
+  await reader.generate('.', { signal, cache: false, priority: 'background' })
 }

@@ -40,8 +40,18 @@ export interface RunOptions<Schema extends AnswerSchema = AnswerSchema> {
   readonly onPause?: 'wait' | 'pause' | undefined
   /** For `resume` of a team that waits for what a person says: that. */
   readonly reply?: string | undefined
+  /**
+   * `background`: its model calls wait until nobody else wants the engine, but not for ever. Teams and agents that are tools hand it on.
+   * @default the agent's
+   */
+  readonly priority?: AgentOptions['priority']
   /** Names of the agents that this run is a part of, outermost first. Teams and agents that are tools give it. @default none */
   readonly agentPath?: readonly string[] | undefined
+  /**
+   * Runs with the same id share one place among the runs that wait for an engine. Teams and agents that are tools give it: what a person asked
+   * once is one run, however many agents work at it. @default an id of its own
+   */
+  readonly runId?: string | undefined
   /** For this run: tools beside the agent's own, and another reason to end. Teams leave it alone. */
   readonly extra?: Pick<AgentOptions, 'tools' | 'stopWhen'> | undefined
 }
@@ -109,6 +119,8 @@ export interface AgentEnvironment {
   readonly clock?: Clock | undefined
   /** Ids for tool calls. @default random */
   readonly createId?: (() => string) | undefined
+  /** Ids for runs. @default random */
+  readonly createRunId?: (() => string) | undefined
 }
 
 /**
@@ -131,12 +143,13 @@ export function executeLoop(options: AgentOptions): Execute {
   const toolCache = new Map<string, Promise<Outcome>>()
   return ({ limits, extra, ...job }) => {
     const { tools = [], stopWhen } = extra ?? {}
+    const { runId, priority = options.priority } = job.queueAs
     const merged: AgentOptions = {
       ...options,
       limits: { ...options.limits, ...limits },
       stopWhen: stopWhen ? (state) => stopWhen(state) || (options.stopWhen?.(state) ?? false) : options.stopWhen,
     }
-    return runLoop({ ...job, options: merged, tools: [...own, ...tools], toolCache })
+    return runLoop({ ...job, queueAs: { runId, priority }, options: merged, tools: [...own, ...tools], toolCache })
   }
 }
 
@@ -150,10 +163,15 @@ const MAX_DEPTH = 16
 export function agentOf(
   { name, description, memory }: Pick<Agent, 'name' | 'description'> & Pick<AgentOptions, 'memory'>,
   execute: Execute,
-  { clock = systemClock, createId = randomId }: AgentEnvironment = {},
+  {
+    clock = systemClock,
+    createId = () => randomId('call'),
+    createRunId = () => randomId('run'),
+  }: AgentEnvironment = {},
 ): Agent {
   function start(given: Pick<Job, 'input' | 'resumed' | 'canAskApproval'>, runOptions: RunOptions) {
     const { signal, session, cache, schema, repairs, limits, extra, reply, agentPath: outer = [] } = runOptions
+    const queueAs = { runId: runOptions.runId ?? createRunId(), priority: runOptions.priority }
     let runner: Pick<ToolRunner, 'busyMs'> | undefined
     const meter = createUsageMeter(clock, () => runner?.busyMs ?? 0)
     const record: RunRecord = {
@@ -174,7 +192,7 @@ export function agentOf(
     }
     const agentPath = [...outer, name]
     const canAskApproval = given.canAskApproval && runOptions.onPause !== 'pause'
-    const own = { record, meter, clock, createId, onRunner, limits, reply, agentPath, canAskApproval }
+    const own = { record, meter, clock, createId, onRunner, limits, reply, agentPath, queueAs, canAskApproval }
     const shared = { ...own, schema, repairs, cache }
     const executeWith = (begin: RunStart, control: RunControl, more: readonly Tool[] = []) => {
       const added = more.length === 0 ? extra : { ...extra, tools: [...(extra?.tools ?? []), ...more] }
@@ -272,6 +290,6 @@ function describeValue(value: unknown): string {
   return value === undefined ? 'nothing' : typeof value === 'string' ? `'${value}'` : typeof value
 }
 
-function randomId(): string {
-  return `call-${Math.random().toString(36).slice(2, 10)}`
+function randomId(kind: string): string {
+  return `${kind}-${Math.random().toString(36).slice(2, 10)}`
 }

@@ -146,9 +146,10 @@ export async function openRunner(job: Job): Promise<ToolRunner> {
 }
 
 /** The run as agents see it that are tools of it. */
-function hostOf({ control, meter, agentPath, canAskApproval }: Job): ToolHost {
+function hostOf({ control, meter, agentPath, queueAs, canAskApproval }: Job): ToolHost {
   return {
     agentPath,
+    queueAs,
     emit: control.emit,
     ready: control.ready,
     askApproval: async (callId) =>

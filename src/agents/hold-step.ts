@@ -56,11 +56,11 @@ async function holdToSchema(course: Course, state: RequestState, build: typeof b
 
 /** Which tool the model wants to call; undefined when it does not say. */
 async function chooseTool({ job, model }: Course, state: RequestState, build: typeof buildRequest) {
-  const { control, meter, tools } = job
+  const { control, meter, tools, queueAs } = job
   const request = await build(withOutput(job, nameSchema(tools)), model, state)
   let text = ''
   meter.startCall()
-  const reader = model.stream(request, { signal: control.signal }).getReader()
+  const reader = model.stream({ ...request, ...queueAs }, { signal: control.signal }).getReader()
   try {
     for (;;) {
       const { done, value: part } = await abortable(reader.read(), control.signal)

@@ -1,5 +1,5 @@
 import type { Message } from '../protocol/message.js'
-import type { ChatModel, ToolChoice } from '../protocol/model.js'
+import type { ChatModel, ModelRequest, ToolChoice } from '../protocol/model.js'
 import type { FinishReason } from '../protocol/stream-part.js'
 import { abortable } from '../runtime/abort.js'
 import type { Clock } from '../runtime/clock.js'
@@ -43,7 +43,12 @@ export interface Job {
   readonly onRunner: (runner: Pick<ToolRunner, 'busyMs'>) => void
   /** Names of the agents around the run, outermost first, its own last. */
   readonly agentPath: readonly string[]
+  /** As whom its model calls wait for an engine. */
+  readonly queueAs: QueueAs
 }
+
+/** As whom model calls wait for an engine: runs take turns, those in the background last. */
+export type QueueAs = Pick<ModelRequest, 'runId' | 'priority'>
 
 /** One run: documents, then model and tools in turn until the model answers. Gives the reason why it ended; throws what it failed with. */
 export async function runLoop(job: Job): Promise<FinishReason> {

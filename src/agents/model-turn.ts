@@ -41,10 +41,10 @@ export async function callModel(
   request: ModelRequest,
   options: TurnOptions,
 ): Promise<ModelTurn> {
-  const { control, meter } = job
+  const { control, meter, queueAs } = job
   const turn = new TurnReader(job, options)
   const stop = request.sampling?.stop?.some((text) => text !== '') ? await openStop(request.sampling.stop) : undefined
-  const reader = model.stream(request, { signal: control.signal }).getReader()
+  const reader = model.stream({ ...request, ...queueAs }, { signal: control.signal }).getReader()
   let reason: ModelFinishReason = 'stop'
   let usage: ModelUsage | undefined
   meter.startCall()

@@ -1,7 +1,15 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Corpus, Metadata, SearchMode, SearchOptions } from '../protocol/corpus.js'
 import type { Message } from '../protocol/message.js'
-import type { ChatModel, LoadOptions, ModelTask, OutputConstraint, Sampling, ToolChoice } from '../protocol/model.js'
+import type {
+  ChatModel,
+  LoadOptions,
+  ModelRequest,
+  ModelTask,
+  OutputConstraint,
+  Sampling,
+  ToolChoice,
+} from '../protocol/model.js'
 import type { Usage } from '../protocol/stream-part.js'
 import type { ToolSchema } from '../tools/schema.js'
 import type { Tool } from '../tools/tool.js'
@@ -88,6 +96,11 @@ export interface AgentOptions {
   /** A form that the answer must have. */
   readonly output?: OutputConstraint | undefined
   readonly limits?: RunLimits | undefined
+  /**
+   * `background`: for work that nobody waits for. Its model calls go when nobody else wants the engine, but do not wait for ever. A run can be
+   * given another one. @default 'interactive'
+   */
+  readonly priority?: ModelRequest['priority']
   /** Ends the run after a step that made calls, with the finish reason `tool-calls`. */
   readonly stopWhen?: ((state: StepState) => boolean) | undefined
 }

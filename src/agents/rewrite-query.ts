@@ -28,7 +28,7 @@ export async function writeQueries(
   conversation: readonly Message[],
   resolving: Promise<ChatModel>,
 ): Promise<string[]> {
-  const { control, clock, meter } = job
+  const { control, clock } = job
   const limit = new AbortController()
   const cancelTimer = clock.setTimer(TIME_LIMIT_MS, () => limit.abort())
   const signal = anySignal(control.signal, limit.signal) ?? limit.signal
@@ -36,7 +36,7 @@ export async function writeQueries(
     const model = await abortable(resolving, signal)
     const { trust, dialect } = model.capabilities
     if (trust === 'draft' || dialect === 'none') return []
-    const written = await readAnswer({ meter }, model, writeRequest(conversation), signal)
+    const written = await readAnswer(job, model, writeRequest(conversation), signal)
     return readQueries(written, lastUserText(conversation))
   } catch {
     throwIfAborted(control.signal)

@@ -24,11 +24,16 @@ interface Waiting {
   readonly isBackground: boolean
   readonly owner: string | undefined
   readonly onPosition: ((position: number) => void) | undefined
+  /** How many turns were over when it came. */
+  readonly cameAt: number
   position: number
   /** How often an interactive one that came later went first. */
   passedOver: number
   start(): void
 }
+
+/** One that waits, as it will be when those before it have had their turns. */
+type Place = Pick<Waiting, 'isBackground' | 'owner' | 'cameAt' | 'passedOver'> & { readonly entry: Waiting }
 
 /** So often a background turn lets later ones go first; then it is its turn, or a busy page would never do it. */
 const MAX_PASSED_OVER = 8
@@ -37,27 +42,22 @@ const MAX_PASSED_OVER = 8
 export function createTurnQueue(): TurnQueue {
   /** In the order they came. */
   const waiting: Waiting[] = []
-  /** When each owner that still waits had its last turn. */
+  /** Which turn was the last one of each owner. */
   const lastTurn = new Map<string, number>()
   let turns = 0
   let taken = false
 
   /** All that wait, in the order in which they will have their turn if nobody else comes. */
   const inOrder = (): Waiting[] => {
-    const own = new Map<string, number>()
-    const rank = (entry: Waiting): readonly number[] => {
-      const before = entry.owner === undefined ? 0 : (own.get(entry.owner) ?? 0)
-      if (entry.owner !== undefined) own.set(entry.owner, before + 1)
-      const isDue = entry.passedOver >= MAX_PASSED_OVER
-      const last = entry.owner === undefined ? 0 : (lastTurn.get(entry.owner) ?? 0)
-      return [isDue ? 0 : entry.isBackground ? 2 : 1, before, last]
+    const left: Place[] = waiting.map((entry) => ({ ...entry, entry }))
+    const last = new Map(lastTurn)
+    const order: Waiting[] = []
+    for (let turn = turns + 1; left.length > 0; turn++) {
+      const { entry } = takeNext(left, last)
+      order.push(entry)
+      if (entry.owner !== undefined) last.set(entry.owner, turn)
     }
-    const ranked = waiting.map((entry, index) => ({ entry, rank: [...rank(entry), index] }))
-    const compare = (a: readonly number[], b: readonly number[]) => {
-      const at = a.findIndex((value, index) => value !== b[index])
-      return at < 0 ? 0 : (a[at] as number) - (b[at] as number)
-    }
-    return ranked.sort((a, b) => compare(a.rank, b.rank)).map(({ entry }) => entry)
+    return order
   }
 
   const tellPositions = () => {
@@ -68,18 +68,8 @@ export function createTurnQueue(): TurnQueue {
     })
   }
 
-  const leave = (entry: Waiting) => {
-    waiting.splice(waiting.indexOf(entry), 1)
-    if (waiting.length === 0) lastTurn.clear()
-  }
-
   const startNext = () => {
-    const [next] = inOrder()
-    if (next === undefined) return
-    const place = waiting.indexOf(next)
-    for (const entry of waiting.slice(0, place)) if (entry.isBackground) entry.passedOver++
-    leave(next)
-    next.start()
+    if (waiting.length > 0) takeNext(waiting, lastTurn).start()
   }
 
   const takeTurn = (owner: string | undefined): (() => void) => {
@@ -108,6 +98,7 @@ export function createTurnQueue(): TurnQueue {
           isBackground: priority === 'background',
           owner,
           onPosition,
+          cameAt: turns - 1,
           position: 0,
           passedOver: 0,
           start() {
@@ -116,7 +107,7 @@ export function createTurnQueue(): TurnQueue {
           },
         }
         const forget = onAbort(signal, (aborted) => {
-          leave(entry)
+          waiting.splice(waiting.indexOf(entry), 1)
           reject(abortError(aborted))
           tellPositions()
         })
@@ -125,4 +116,20 @@ export function createTurnQueue(): TurnQueue {
       })
     },
   }
+}
+
+/**
+ * Takes out of a line whose turn it is: of those that are due, else of the interactive ones, the one whose owner had its last turn the longest
+ * ago. An owner that had none counts from when it came, so that newcomers, however many, keep nobody waiting for ever.
+ */
+function takeNext<Entry extends Omit<Place, 'entry'>>(line: Entry[], lastTurn: ReadonlyMap<string, number>): Entry {
+  const urgency = ({ isBackground, passedOver }: Entry) => (passedOver >= MAX_PASSED_OVER ? 0 : isBackground ? 2 : 1)
+  const since = ({ owner, cameAt }: Entry) => (owner === undefined ? cameAt : (lastTurn.get(owner) ?? cameAt))
+  const next = line.reduce((best, entry) =>
+    (urgency(entry) - urgency(best) || since(entry) - since(best)) < 0 ? entry : best,
+  )
+  const place = line.indexOf(next)
+  for (const entry of line.slice(0, place)) if (entry.isBackground) entry.passedOver++
+  line.splice(place, 1)
+  return next
 }

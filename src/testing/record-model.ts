@@ -111,6 +111,7 @@ function copyModel({ id, contextTokens, capabilities }: ChatModel) {
   return { id, contextTokens, capabilities }
 }
 
-function keyOf(request: ModelRequest): string {
+/** What decides the answer; as whom the request waits does not. */
+function keyOf({ runId: _, priority: __, ...request }: ModelRequest): string {
   return canonicalJson(request)
 }

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { AlcoveError } from '../protocol/error.js'
-import type { JsonSchema, ToolDescription } from '../protocol/model.js'
+import type { JsonSchema, ModelRequest, ToolDescription } from '../protocol/model.js'
 import type { StreamPart, Usage } from '../protocol/stream-part.js'
 import { checkSchema, isStandardSchema, type SchemaCheck, type ToolSchema, toJsonSchema } from './schema.js'
 
@@ -19,6 +19,8 @@ export interface ToolContext {
 export interface ToolHost {
   /** Names of the agents around the call, outermost first. */
   readonly agentPath: readonly string[]
+  /** As whom the run's model calls wait for an engine. */
+  readonly queueAs: Pick<ModelRequest, 'runId' | 'priority'>
   emit(part: StreamPart): void
   /** Resolves when the run's reader is ready for more. */
   ready(): Promise<void>

@@ -9,7 +9,7 @@ import type { SummaryOptions } from './context-options.js'
 import { cutMiddle } from './trim-stages.js'
 
 /** What a run gives for a summary. */
-export type SummaryJob = Pick<Job, 'control' | 'meter'>
+export type SummaryJob = Pick<Job, 'control' | 'meter' | 'queueAs'>
 
 const DEFAULT_TIMEOUT_MS = 30_000
 /** Of each message so many characters are summed up. */
@@ -33,7 +33,7 @@ const WORDS = {
  * @throws AlcoveError why the run ended, when it did
  */
 export async function summariseTurns(
-  { control, meter }: SummaryJob,
+  { control, meter, queueAs }: SummaryJob,
   model: ChatModel,
   messages: readonly Message[],
   options: { readonly maxTokens: number; readonly summary: SummaryOptions; readonly tokensPerCost: number },
@@ -59,7 +59,7 @@ export async function summariseTurns(
       { room: model.contextTokens - maxTokens, tokensPerCost },
       limit.signal,
     )
-    const written = request && (await readAnswer({ meter }, model, request, limit.signal))
+    const written = request && (await readAnswer({ meter, queueAs }, model, request, limit.signal))
     if (!written) return undefined
     return [
       { role: 'user', content: `${words.intro}\n${written}` },
@@ -92,12 +92,12 @@ async function writeWithin(
 
 /** The text of one model call outside the run's steps, without reasoning; its usage counts. */
 export async function readAnswer(
-  { meter }: Pick<Job, 'meter'>,
+  { meter, queueAs }: Pick<Job, 'meter' | 'queueAs'>,
   model: ChatModel,
   request: ModelRequest,
   signal: AbortSignal,
 ): Promise<string> {
-  const reader = model.stream(request, { signal }).getReader()
+  const reader = model.stream({ ...request, ...queueAs }, { signal }).getReader()
   let text = ''
   meter.startCall()
   try {

@@ -10,7 +10,7 @@ import { followRun } from './follow.js'
  */
 export async function callAgent(agent: Agent, task: string, { signal, callId, host }: ToolContext): Promise<unknown> {
   if (host === undefined) return (await agent.generate(task, { signal })).text
-  const { agentPath, emit, ready, askApproval } = host
+  const { agentPath, queueAs, emit, ready, askApproval } = host
   const outer = {
     name: agentPath.at(-1) ?? 'agent',
     emit,
@@ -19,7 +19,7 @@ export async function callAgent(agent: Agent, task: string, { signal, callId, ho
     // Calls of several agents come out of one run.
     callId: (id: string) => `${callId}/${id}`,
   }
-  const run = agent.stream(task, { signal, agentPath })
+  const run = agent.stream(task, { signal, agentPath, ...queueAs })
   const { text, usage, finish } = await followRun(run, outer, { name: agent.name, isAnswer: false })
   if (usage) host.addUsage(usage)
   if (finish.reason === 'paused') {

@@ -248,7 +248,7 @@ class RunStage implements Stage {
   }
 
   #start(agent: Agent, input: AgentInput, { key, isAnswer = false, schema, extra }: MemberOptions): Started {
-    const { agentPath, canAskApproval, cache, record, repairs } = this.job
+    const { agentPath, queueAs, canAskApproval, cache, record, repairs } = this.job
     throwIfAborted(this.signal)
     const place = key ?? this.#journal.keyOf(agent.name)
     const entry = this.#journal.get(place)
@@ -264,6 +264,7 @@ class RunStage implements Stage {
       signal: this.signal,
       onPause,
       agentPath,
+      ...queueAs,
       cache,
       schema,
       extra,

@@ -1,33 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createDocumentQa } from '../../../src/agents/team/document-qa.js'
 import { type ScriptedTurnSource, scriptedModel } from '../../../src/engines/scripted.js'
-import type { Corpus, Hit, StoredDocument } from '../../../src/protocol/corpus.js'
 import type { ModelRequest } from '../../../src/protocol/model.js'
-import { collect, only, pause, told } from './team-fixtures.js'
-
-/** Documents that are searched by their words, with pages of 2,000 characters. */
-function corpusOf(texts: Readonly<Record<string, string>>): Corpus {
-  const stored = Object.entries(texts).map(([id, text]): StoredDocument => ({ id, title: id, text, metadata: { id } }))
-  const search = async (query: string | readonly string[]): Promise<Hit[]> =>
-    stored.flatMap(({ id, title, text }) => {
-      const at = text.indexOf(String(query))
-      if (at < 0) return []
-      const source = { id, title, page: Math.floor(at / 2000) + 1, headings: ['Chapter'] }
-      return [{ id: `${id}/${at}`, text: String(query), score: 1, ranks: {}, source, span: [at, at + query.length] }]
-    })
-  const corpus: Partial<Corpus> = {
-    name: 'shelf',
-    search,
-    get: async (id) => stored.find((one) => one.id === id),
-    list: async () =>
-      stored.map(({ id, title, text, metadata }) => ({
-        ...{ id, title, metadata, mediaType: 'text/plain', chunks: 1, bytes: text.length, addedAt: 0 },
-      })),
-    stats: async () =>
-      ({ documents: stored.length, chunks: 1, bytes: 0, dimensions: 0, embedder: null, pendingVectors: 0 }) as never,
-  }
-  return corpus as Corpus
-}
+import { collect, corpusOf, only, pause, told } from './team-fixtures.js'
 
 const FACT = 'The keel was laid in 1931 by Ingrid Larsen.'
 /** 120 pages of 2,000 characters; on two of them is what is asked for. */

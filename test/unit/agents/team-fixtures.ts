@@ -3,6 +3,7 @@ import { createAgent } from '../../../src/agents/agent.js'
 import type { AgentOptions } from '../../../src/agents/options.js'
 import type { RunState } from '../../../src/agents/run-state.js'
 import { type ScriptedModel, type ScriptedTurnSource, scriptedModel } from '../../../src/engines/scripted.js'
+import type { Corpus, Hit, StoredDocument } from '../../../src/protocol/corpus.js'
 import type { ModelRequest } from '../../../src/protocol/model.js'
 import type { StreamPart } from '../../../src/protocol/stream-part.js'
 
@@ -37,3 +38,27 @@ export const reload = (state: RunState | undefined): RunState => JSON.parse(JSON
 export const told = (request: ModelRequest | undefined): string => JSON.stringify(request?.messages ?? [])
 
 export const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** Documents that are searched by their words, with pages of 2,000 characters. */
+export function corpusOf(texts: Readonly<Record<string, string>>): Corpus {
+  const stored = Object.entries(texts).map(([id, text]): StoredDocument => ({ id, title: id, text, metadata: { id } }))
+  const search = async (query: string | readonly string[]): Promise<Hit[]> =>
+    stored.flatMap(({ id, title, text }) => {
+      const at = text.indexOf(String(query))
+      if (at < 0) return []
+      const source = { id, title, page: Math.floor(at / 2000) + 1, headings: ['Chapter'] }
+      return [{ id: `${id}/${at}`, text: String(query), score: 1, ranks: {}, source, span: [at, at + query.length] }]
+    })
+  const corpus: Partial<Corpus> = {
+    name: 'shelf',
+    search,
+    get: async (id) => stored.find((one) => one.id === id),
+    list: async () =>
+      stored.map(({ id, title, text, metadata }) => ({
+        ...{ id, title, metadata, mediaType: 'text/plain', chunks: 1, bytes: text.length, addedAt: 0 },
+      })),
+    stats: async () =>
+      ({ documents: stored.length, chunks: 1, bytes: 0, dimensions: 0, embedder: null, pendingVectors: 0 }) as never,
+  }
+  return corpus as Corpus
+}

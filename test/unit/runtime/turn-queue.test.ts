@@ -51,6 +51,47 @@ describe('createTurnQueue', () => {
     expect(order.indexOf('x')).toBeLessThan(order.indexOf('a2'))
   })
 
+  it('lets newcomers, however many, not keep out an owner who had a turn before', async () => {
+    const queue = createTurnQueue()
+    const order: string[] = []
+    const enter = async (owner: string) => {
+      const end = await queue.enter({ owner })
+      order.push(owner)
+      await settle()
+      end()
+    }
+    const end = await queue.enter({ owner: 'long' })
+    const early = enter('early')
+    const waits = [enter('long')]
+    end()
+    await early
+    // Each comes when the owner's next request waits already.
+    for (let count = 0; count < 5; count++) {
+      waits.push(enter(`late ${count}`), enter(`later ${count}`))
+      await settle()
+    }
+    await Promise.all(waits)
+    expect(order.slice(0, 2)).toEqual(['early', 'long'])
+    expect(order).toHaveLength(12)
+  })
+
+  it('tells places by which all have their turn, also of a background one that is due soon', async () => {
+    const queue = createTurnQueue()
+    let end = await queue.enter()
+    const places = new Map<string, number>()
+    const wait = (name: string, options: EnterOptions = {}) =>
+      queue.enter({ ...options, onPosition: (place) => places.set(name, place) })
+    const background = wait('background', { priority: 'background' })
+    const others = Array.from({ length: 10 }, (_, index) => wait(`other ${index}`))
+    expect(places.get('background')).toBe(9)
+    expect([places.get('other 7'), places.get('other 8'), places.get('other 9')]).toEqual([8, 10, 11])
+    for (const next of [...others.slice(0, 8), background, ...others.slice(8)]) {
+      end()
+      end = await next
+    }
+    end()
+  })
+
   it('tells places as they change, also when somebody more urgent comes or one leaves', async () => {
     const queue = createTurnQueue()
     const end = await queue.enter()
