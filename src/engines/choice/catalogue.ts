@@ -67,7 +67,8 @@ export const findEntry = (id: string): CatalogueEntry | undefined => byId.get(id
 
 /** Whether a model serves a language, as far as is known. */
 export function speaks({ languages }: CatalogueEntry, language: string): boolean {
-  return languages === undefined || languages.includes('mul') || languages.includes(language.split('-')[0] as string)
+  const [code = ''] = language.toLowerCase().split('-')
+  return languages === undefined || languages.includes('mul') || languages.includes(code)
 }
 
 const NEAREST = 3
