@@ -230,6 +230,14 @@ describe('availability and the list', () => {
       contextTokens: 4096,
     })
     expect(without.at(-1)?.kind).toBe('embedding')
+    const row = (id: string) => without.find((each) => each.id === id)
+    // Where it runs, what it takes with its usual context, and how long its vectors are.
+    expect(row('transformers:onnx-community/Qwen3-0.6B-ONNX')).toMatchObject({ runsOn: 'webgpu', state: 'unavailable' })
+    expect(row('wllama:LiquidAI/LFM2-350M-GGUF/LFM2-350M-Q4_K_M.gguf')).toMatchObject({
+      runsOn: 'wasm',
+      memoryBytes: 229_309_376 + 325_000_000 + 2 * 6 * 8 * 64 * 2 * 2_048,
+    })
+    expect(row('transformers:Xenova/bge-m3')).toMatchObject({ dimensions: 1024, memoryBytes: undefined })
   })
 
   test('a measured speed is noted once, for what was chosen from several', async () => {
