@@ -154,7 +154,7 @@ test.describe('the ladder', () => {
     expect(saving.chosen.chat).toBe('extractive')
     expect(saving.device.saveData).toBe(true)
     expect(reasons(saving).get('transformers:SmolLM2-135M-Instruct')).toBe(
-      'SmolLM2 135M needs a download of 182 MB; nothing is fetched unasked, as the browser asks to save data.',
+      'SmolLM2 135M needs a download of at least 102 MB; nothing is fetched unasked, as the browser asks to save data.',
     )
     expect(saving.nearest).toMatchObject([{ code: 'download-refused' }])
     for (const { reason } of saving.refused) expect(reason).not.toMatch(/\d{7,}/)

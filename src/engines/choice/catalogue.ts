@@ -30,6 +30,8 @@ export interface CatalogueEntry {
   /** Length of the vectors of an embedding model. */
   readonly dimensions?: number
   readonly downloadBytes?: number
+  /** What a self-hosted copy can be converted to, where that is less than what the hub has. */
+  readonly leastDownloadBytes?: number
   /** Memory when loaded with `contextTokens`, in bytes: what WebLLM's list says, or what was measured. */
   readonly memoryBytes?: number
   /** Also small graphics cards can hold it: WebLLM's mark, and for ONNX no tensor over 128 MiB. */

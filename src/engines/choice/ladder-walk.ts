@@ -156,7 +156,9 @@ async function loadNoted(
 
 /** Where the catalogue does not know the length of a download, its servers do. */
 async function checkDownload(id: string, { state, maxDownloadBytes, load }: Attempt): Promise<void> {
-  if (maxDownloadBytes === undefined || id === 'extractive' || findEntry(id)?.downloadBytes !== undefined) return
+  const entry = findEntry(id)
+  const isKnown = entry?.downloadBytes !== undefined && entry.leastDownloadBytes === undefined
+  if (maxDownloadBytes === undefined || id === 'extractive' || isKnown) return
   const { bytes = 0 } = await state.options.inspect(id, load.signal)
   if (bytes <= maxDownloadBytes) return
   throw new AlcoveError(

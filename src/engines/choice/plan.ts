@@ -226,7 +226,7 @@ function refuseByConstraints(entry: CatalogueEntry, constraints: ModelConstraint
   const bytes = leastDownload(entry)
   if (maxDownloadBytes !== undefined && bytes > maxDownloadBytes) {
     return unmet(
-      `${entry.title} is a download of ${entry.downloadBytes ? '' : 'at least '}${sizeText(bytes)}; at most ${sizeText(maxDownloadBytes)} are wanted`,
+      `${entry.title} is a download of ${atLeast(entry)}${sizeText(bytes)}; at most ${sizeText(maxDownloadBytes)} are wanted`,
       'maxDownloadBytes',
     )
   }
@@ -236,13 +236,17 @@ function refuseByConstraints(entry: CatalogueEntry, constraints: ModelConstraint
 /** Of the catalogue's models whose length is known too, weights are 36 % and more of the memory that is not cache. */
 const LEAST_WEIGHT_SHARE = 1 / 3
 
+/** Whether `leastDownload` is all that is known. */
+const atLeast = ({ downloadBytes, leastDownloadBytes }: CatalogueEntry): string =>
+  downloadBytes === undefined || leastDownloadBytes !== undefined ? 'at least ' : ''
+
 /**
  * Length of a download, or the least that it can be: a 32-bit build of a model has all that its 16-bit one has, in longer numbers.
  */
 export function leastDownload(entry: CatalogueEntry): number {
   const sister = entry.id.includes('q4f32') ? byId.get(entry.id.replace('q4f32', 'q4f16')) : undefined
   const least = sister?.downloadBytes ?? Math.round((predictMemory(entry, 0) ?? 0) * LEAST_WEIGHT_SHARE)
-  return entry.downloadBytes ?? least
+  return entry.leastDownloadBytes ?? entry.downloadBytes ?? least
 }
 
 function refuseByDownload(entry: CatalogueEntry, input: PlanInput): AlcoveError | undefined {
@@ -250,7 +254,7 @@ function refuseByDownload(entry: CatalogueEntry, input: PlanInput): AlcoveError 
   const { device, consent, stored } = input
   if (stored?.has(id)) return undefined
   const bytes = leastDownload(entry)
-  const about = `${entry.downloadBytes ? '' : 'at least '}${sizeText(bytes)}`
+  const about = `${atLeast(entry)}${sizeText(bytes)}`
   if (consent && !consent.canAsk && bytes > consent.unaskedBytes) {
     const why = device.saveData
       ? 'nothing is fetched unasked, as the browser asks to save data'

@@ -155,6 +155,23 @@ describe('the walk', () => {
 })
 
 describe('constraints', () => {
+  test.each([
+    [184_000_000, 'wllama:SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf'],
+    [100_000_000, 'transformers:SmolLM2-135M-Instruct'],
+  ])(
+    'a model whose self-hosted copies are smaller is held to what its server says: %d bytes',
+    async (bytes, chosen) => {
+      const { registry } = setUp('auto', {
+        device: { webgpu: 'none' },
+        more: {
+          constraints: { maxDownloadBytes: 150_000_000 },
+          inspect: async () => ({ state: 'downloadable', bytes }),
+        },
+      })
+      expect((await registry.resolve('chat')).id).toBe(chosen)
+    },
+  )
+
   test('each set has its model, and equal sets meet whatever the order of their fields', async () => {
     const { registry } = setUp('auto')
     const first = await registry.resolve('chat', { constraints: { languages: ['en'], maxMemoryBytes: 1e9 } })
