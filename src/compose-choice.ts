@@ -3,6 +3,7 @@ import type { ModelConstraints } from './engines/choice/constraints.js'
 import type { DeviceProfile } from './engines/choice/device.js'
 import { createDeviceNotes, type DeviceNotes } from './engines/choice/device-memory.js'
 import type { ModelSources } from './engines/choice/model-spec.js'
+import { nearestMiss } from './engines/choice/nearest-miss.js'
 import { planLadder } from './engines/choice/plan.js'
 import type { Refusal } from './engines/choice/report.js'
 import { storedModels } from './engines/choice/stored-models.js'
@@ -13,16 +14,21 @@ import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
 import type { Store } from './store/store.js'
 
+/** Embedding models that are worth a try, best first, and why others are not. */
+export interface EmbedderPlan {
+  readonly ids: readonly string[]
+  readonly refused: readonly Refusal[]
+  /** Of those that were refused for what was asked, the nearest, where none is left. */
+  readonly nearest?: Refusal | undefined
+}
+
 /** What a choice among models needs, and wrong names: loaded with the first of either. */
 export interface Choice {
   /** Which of these have files on this device. */
   stored(ids: readonly string[]): Promise<ReadonlySet<string>>
   notes(): Promise<DeviceNotes>
   /** Embedding models of `'auto'`, best first for this device. @param asks whether what needs consent counts as refused */
-  planEmbedders(
-    constraints: ModelConstraints,
-    asks: boolean,
-  ): Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
+  planEmbedders(constraints: ModelConstraints, asks: boolean): Promise<EmbedderPlan>
   /** The same error, with the ids of the catalogue that are most like a wrong one. */
   withNearest(id: string, error: unknown): unknown
   /** @throws AlcoveError what an inspection found, where the catalogue has names like it and the engine named none */
@@ -65,14 +71,16 @@ export function composeChoice({ settings, sources, device, consentLimits }: Choi
     },
     async planEmbedders({ languages, maxDownloadBytes, maxMemoryBytes }, asks) {
       const ids = embeddingCatalogue.map(({ id }) => id)
-      const { rungs, refused } = planLadder(ids, {
+      const input = {
         device: await device(),
         constraints: { languages, maxDownloadBytes, maxMemoryBytes },
         stored: await stored(ids),
         consent: asks ? await consentLimits() : undefined,
         isFree: true,
-      })
-      return { ids: rungs.map(({ id }) => id), refused }
+      }
+      const { rungs, refused } = planLadder(ids, input)
+      const nearest = rungs.length === 0 ? nearestMiss(ids, input, refused) : undefined
+      return { ids: rungs.map(({ id }) => id), refused, nearest }
     },
     suggestNames(id, { code, message, hint }) {
       if (findEntry(id) || hint.startsWith('Did you mean')) return

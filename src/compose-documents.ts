@@ -1,4 +1,5 @@
 import type { CorpusOpenOptions } from './client.js'
+import type { EmbedderPlan } from './compose-choice.js'
 import type { Consent } from './engines/choice/consent.js'
 import type { Availability } from './engines/choice/listing.js'
 import type { DeviceChoice, MeasuredDevices } from './engines/choice/measured-device.js'
@@ -39,6 +40,8 @@ export interface Documents {
   /** The model that is configured or in use. */
   readonly embedder: { readonly id: string; readonly loaded: boolean } | undefined
   readonly refused: readonly Refusal[]
+  /** What would fit best if less were asked, where none could be had. */
+  readonly nearest: Refusal | undefined
   /** Where embedding models run on this device, as far as that was measured. */
   readonly devices: readonly DeviceChoice[]
 }
@@ -48,9 +51,7 @@ export interface DocumentsOptions {
   readonly sources: ModelSources
   readonly consent: () => Promise<Consent>
   /** Ids of `'auto'`, best first for this device, and why others are not tried. */
-  readonly planEmbedders: (
-    asks: boolean,
-  ) => Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
+  readonly planEmbedders: (asks: boolean) => Promise<EmbedderPlan>
   readonly remote: () => Promise<HttpEngine>
   /** Measures where a model runs faster; undefined where there is no choice. @param inspect what a spec takes */
   readonly measuredDevices: (
@@ -90,6 +91,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   const refusals = new Map<string, Refusal>()
   let loadedId: string | undefined
   let isDeclined = false
+  let nearest: Refusal | undefined
   let devices: MeasuredDevices | undefined
   /** The model in use, where that runs on WebGPU by choice. */
   let onGpu: ModelSpec | undefined
@@ -100,8 +102,9 @@ export function composeDocuments(options: DocumentsOptions): Documents {
   const named = typeof configured === 'string' ? configured : configured.id
   async function candidates(asks = true): Promise<readonly string[]> {
     if (isNamed) return [named]
-    const { ids, refused } = await options.planEmbedders(asks)
+    const { ids, refused, nearest: miss } = await options.planEmbedders(asks)
     if (!asks) return ids
+    nearest = miss
     for (const row of refused) refusals.set(row.model, row)
     return ids
   }
@@ -262,6 +265,9 @@ export function composeDocuments(options: DocumentsOptions): Documents {
     get refused() {
       return [...refusals.values()]
     },
+    get nearest() {
+      return loadedId === undefined ? nearest : undefined
+    },
     get devices() {
       return devices?.known ?? []
     },
@@ -282,7 +288,11 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       const id = await loadEmbedder(load)
       if (id === null) {
         const reasons = [...refusals.values()].map(({ model, reason }) => `${model}: ${reason}`).join('; ')
-        throw new AlcoveError('model-not-found', `No embedding model can be had here. ${reasons}`)
+        const hint = nearest && `The nearest is '${nearest.model}': ${nearest.reason}`
+        throw new AlcoveError('model-not-found', `No embedding model can be had here. ${reasons}`, {
+          hint,
+          details: { refused: [...refusals.values()], ...(nearest && { nearest }) },
+        })
       }
       return remoteModel?.id === id ? remoteModel : await corpora.loadedEmbedder()
     },

@@ -1,11 +1,10 @@
 import type { Answers } from './compose-answers.js'
-import type { Choice } from './compose-choice.js'
+import type { Choice, EmbedderPlan } from './compose-choice.js'
 import { type Consent, createConsent } from './engines/choice/consent.js'
 import type { ModelConstraints } from './engines/choice/constraints.js'
 import type { DeviceProfile } from './engines/choice/device.js'
 import { createModelRegistry, type ModelRegistry } from './engines/choice/model-registry.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
-import type { Refusal } from './engines/choice/report.js'
 import type { ModelInspection, ModelSpec } from './engines/engine.js'
 import type { HttpEngine } from './engines/http/http.js'
 import { cacheWhenAsked } from './engines/model-front.js'
@@ -33,7 +32,7 @@ export interface Models {
   /** Replaces what a chosen model has to be. */
   constrain(constraints: ModelConstraints): void
   /** Embedding models of `'auto'`, best first for this device. @param asks whether what needs consent counts as refused */
-  planEmbedders(asks: boolean): Promise<{ readonly ids: readonly string[]; readonly refused: readonly Refusal[] }>
+  planEmbedders(asks: boolean): Promise<EmbedderPlan>
   /** The model for a task, or the one that was named, behind the answer cache. */
   resolve(model: string | ChatModel | undefined, task: ModelTask, options: ResolveOptions): Promise<ChatModel>
   /** Bytes of kept answers. */

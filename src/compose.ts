@@ -118,10 +118,11 @@ export async function compose(settings: Settings): Promise<Core> {
     }
     await embedding
     if (prime) await primeModel(await registry.resolve('chat', options), prime, signal)
-    const { refused, predictions } = registry.report()
+    const { refused, predictions, nearest: misses = [] } = registry.report()
+    const nearest = [...misses, ...(known?.nearest ? [known.nearest] : [])]
     const device = await models.device()
     const runsOn = known?.devices ?? []
-    return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions, runsOn }
+    return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions, nearest, runsOn }
   }
 
   async function use(task: ModelTask, id: string, given?: LoadOptions): Promise<void> {

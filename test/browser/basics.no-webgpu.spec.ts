@@ -29,7 +29,8 @@ test.describe('a browser without WebGPU', () => {
     expect(webllm.length).toBeGreaterThan(2)
     for (const [model, code] of webllm) expect(code, model).toBe('webgpu-unavailable')
     for (const { model, code } of report.refused.filter((row) => !row.model.startsWith('webllm:'))) {
-      expect(code, model).toMatch(/^(download-refused|model-not-found|out-of-memory)$/)
+      // Some of transformers.js need a graphics card too.
+      expect(code, model).toMatch(/^(download-refused|model-not-found|out-of-memory|webgpu-unavailable)$/)
     }
     for (const { model, reason } of report.refused) expect(reason.length, model).toBeGreaterThan(20)
     expect(report.availability).toBe('available')

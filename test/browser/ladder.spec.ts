@@ -1,4 +1,4 @@
-import { expect, models, test } from './setup.js'
+import { expect, models, origins, test } from './setup.js'
 
 test.describe('the ladder', () => {
   test('walks down to a model that runs, remembers its speed, and gives the same report after a reload', async ({
@@ -69,6 +69,95 @@ test.describe('the ladder', () => {
     expect(result.wrongAgent).toMatch(/^invalid-argument: agent: constraints.task/)
     expect(result.wrongClient).toMatch(/^invalid-argument: createAlcove: constraints.languages/)
     expect(result.model).toBe('extractive')
+  })
+
+  test('what cannot be had is named, with what comes nearest and the numbers', async ({ blank }) => {
+    const result = await blank.evaluate(async () => {
+      const { createAlcove } = await import('/dist/index.js')
+      const open = (options: object) =>
+        createAlcove({ allowRemoteModels: false, embedder: 'auto', storage: { name: 'nearest' }, ...options })
+      const failure = async (options: object) => {
+        const alcove = open(options)
+        const error = await alcove.load().then(
+          () => undefined,
+          (thrown: { code: string; hint: string; details: { nearest?: { model: string } } }) => thrown,
+        )
+        await alcove.close()
+        return error && { code: error.code, hint: error.hint, nearest: error.details.nearest?.model }
+      }
+      const alcove = open({ constraints: { maxDownloadBytes: 2_000_000, languages: ['en'] } })
+      const report = await alcove.load()
+      const embedding = await alcove.embeddingModel().then(
+        () => undefined,
+        (thrown: { code: string; hint: string }) => ({ code: thrown.code, hint: thrown.hint }),
+      )
+      await alcove.close()
+      const small = [
+        'transformers:SmolLM2-135M-Instruct',
+        'wllama:SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf',
+      ]
+      const list = await failure({ model: small, constraints: { minContextTokens: 20_000 } })
+      const mixed = await failure({
+        model: ['webllm:Qwen3-8B-q4f16_1-MLC', small[0]],
+        constraints: { languages: ['zh'] },
+      })
+      return { report, embedding, list, mixed }
+    })
+    expect(result.report.chosen).toMatchObject({ chat: 'extractive', tools: 'extractive', embedding: null })
+    expect(result.report.nearest).toEqual([
+      {
+        model: 'wllama:SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf',
+        code: 'constraint-unmet',
+        reason: 'SmolLM2 135M (GGUF) is a download of 98 MB; at most 2 MB are wanted.',
+      },
+      expect.objectContaining({ model: 'transformers:all-MiniLM-L6-v2' }),
+    ])
+    expect(result.embedding).toMatchObject({ code: 'model-not-found' })
+    expect(result.embedding?.hint).toContain("The nearest is 'transformers:all-MiniLM-L6-v2'")
+    expect(result.list).toMatchObject({ code: 'constraint-unmet', nearest: 'transformers:SmolLM2-135M-Instruct' })
+    expect(result.list?.hint).toContain('SmolLM2 135M has a context of 8192 tokens; 20000 are asked for.')
+    expect(result.mixed).toMatchObject({ code: 'model-not-found', nearest: 'transformers:SmolLM2-135M-Instruct' })
+  })
+
+  test('a small quota and a wish to save data are reasons with numbers', async ({ blank, page }) => {
+    const session = await page.context().newCDPSession(page)
+    await session.send('Storage.overrideQuotaForOrigin', { origin: origins().home, quotaSize: 60_000_000 })
+    const load = (name: string, canAsk: boolean) =>
+      blank.evaluate(
+        async ([storage, asks]) => {
+          const { createAlcove } = await import('/dist/index.js')
+          const alcove = createAlcove({
+            allowRemoteModels: false,
+            storage: { name: storage },
+            ...(asks && { confirmDownload: () => true }),
+          })
+          const report = await alcove.load({ constraints: { task: 'chat' } })
+          await alcove.close()
+          return report
+        },
+        [name, canAsk] as const,
+      )
+    const tight = await load('tight', true)
+    const reasons = (report: typeof tight) =>
+      new Map(report.refused.map((row: { model: string; reason: string }) => [row.model, row.reason]))
+    expect(tight.chosen.chat).toBe('extractive')
+    // Chromium tells pages of a made-up quota: that there is too little is found when room is taken, before anything is fetched.
+    expect(tight.refused).toContainEqual(
+      expect.objectContaining({ model: 'transformers:SmolLM2-135M-Instruct', code: 'quota-exceeded' }),
+    )
+    expect(reasons(tight).get('transformers:SmolLM2-135M-Instruct')).toMatch(/room for 100 MB/)
+    await session.send('Storage.overrideQuotaForOrigin', { origin: origins().home })
+    await blank.evaluate(() => {
+      Object.defineProperty(navigator, 'connection', { value: { saveData: true }, configurable: true })
+    })
+    const saving = await load('saving', false)
+    expect(saving.chosen.chat).toBe('extractive')
+    expect(saving.device.saveData).toBe(true)
+    expect(reasons(saving).get('transformers:SmolLM2-135M-Instruct')).toBe(
+      'SmolLM2 135M needs a download of at least 102 MB; nothing is fetched unasked, as the browser asks to save data.',
+    )
+    expect(saving.nearest).toMatchObject([{ code: 'download-refused' }])
+    for (const { reason } of saving.refused) expect(reason).not.toMatch(/\d{7,}/)
   })
 
   test('a wrong id is answered with the nearest ones, of each engine', async ({ blank }) => {

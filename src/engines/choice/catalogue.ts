@@ -30,6 +30,8 @@ export interface CatalogueEntry {
   /** Length of the vectors of an embedding model. */
   readonly dimensions?: number
   readonly downloadBytes?: number
+  /** What a self-hosted copy can be converted to, where that is less than what the hub has. */
+  readonly leastDownloadBytes?: number
   /** Memory when loaded with `contextTokens`, in bytes: what WebLLM's list says, or what was measured. */
   readonly memoryBytes?: number
   /** Also small graphics cards can hold it: WebLLM's mark, and for ONNX no tensor over 128 MiB. */
@@ -67,7 +69,8 @@ export const findEntry = (id: string): CatalogueEntry | undefined => byId.get(id
 
 /** Whether a model serves a language, as far as is known. */
 export function speaks({ languages }: CatalogueEntry, language: string): boolean {
-  return languages === undefined || languages.includes('mul') || languages.includes(language.split('-')[0] as string)
+  const [code = ''] = language.toLowerCase().split('-')
+  return languages === undefined || languages.includes('mul') || languages.includes(code)
 }
 
 const NEAREST = 3

@@ -1,4 +1,5 @@
 import { AlcoveError } from '../../protocol/error.js'
+import { sizeText } from '../../text/size-text.js'
 
 /** A download that somebody has to agree to. */
 export interface DownloadRequest {
@@ -45,8 +46,9 @@ export function createConsent(options: ConsentOptions): Consent {
       const { id, title, bytes } = request
       if (granted.has(id) || (bytes !== undefined && bytes <= limit)) return
       if (await ask(request)) return void granted.add(id)
-      const size = bytes === undefined ? 'a download of unknown size' : `a download of ${bytes} bytes`
-      const why = options.confirmDownload ? 'it was not agreed to' : `at most ${limit} bytes are fetched unasked`
+      const size = bytes === undefined ? 'a download of unknown size' : `a download of ${sizeText(bytes)}`
+      const unasked = options.saveData ? 'nothing is' : `at most ${sizeText(limit)} are`
+      const why = options.confirmDownload ? 'it was not agreed to' : `${unasked} fetched unasked`
       throw new AlcoveError('download-refused', `${title} needs ${size}; ${why}.`, {
         hint: options.saveData
           ? 'The browser asks to save data: pass confirmDownload to createAlcove, so that the person can agree.'

@@ -1,12 +1,14 @@
 import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
 import type { ChatModel, LoadOptions } from '../../protocol/model.js'
 import { iterate } from '../../runtime/stream.js'
+import { sizeText } from '../../text/size-text.js'
 import { findEntry } from './catalogue.js'
 import type { ModelConstraints } from './constraints.js'
 import type { DeviceNotes } from './device-memory.js'
 import { autoRungs, type Rung, rungId, walkLadder } from './ladder.js'
 import { memoryBudget, predictMemory } from './memory.js'
 import type { ChatTask, ModelRegistryOptions, RegistryState } from './model-registry.js'
+import { nearestMiss } from './nearest-miss.js'
 import { observeModel } from './observed-model.js'
 import { type PlannedRung, planLadder } from './plan.js'
 
@@ -46,14 +48,22 @@ export async function walkFor(
   ])
   const memory = await notes?.read()
   const isFree = isFreeLadder(options.model)
-  const plan = planLadder(ids, { device, constraints, memory, stored, consent, isFree })
+  const input = { device, constraints, memory, stored, consent, isFree }
+  const plan = planLadder(ids, input)
   const planned = new Map(plan.rungs.map((rung) => [rung.id, rung]))
   const worth = isFree
     ? plan.rungs.map(({ id }) => id)
     : rungs.filter((rung) => typeof rung !== 'string' || planned.has(rung))
   const { maxDownloadBytes } = constraints
   const attempt = { state, notes, stored, load, canAsk: consent?.canAsk ?? false, maxDownloadBytes }
-  const result = await walkLadder(worth, (rung) => makeReady(rung, planned.get(rungId(rung)), attempt), plan.refused)
+  // What is always there is no answer to what was asked for.
+  const nearest = worth.some((rung) => rungId(rung) !== 'extractive' && rungId(rung) !== 'prompt-api')
+    ? undefined
+    : nearestMiss(ids, input, plan.refused)
+  if (nearest) state.nearest.set(task, nearest)
+  else state.nearest.delete(task)
+  const ready = (rung: Rung) => makeReady(rung, planned.get(rungId(rung)), attempt)
+  const result = await walkLadder(worth, ready, plan.refused, nearest)
   for (const row of result.refused) state.refusals.set(row.model, row)
   const { model, contextTokens } = result.ready
   const prediction = planned.get(model.id)?.prediction
@@ -146,12 +156,14 @@ async function loadNoted(
 
 /** Where the catalogue does not know the length of a download, its servers do. */
 async function checkDownload(id: string, { state, maxDownloadBytes, load }: Attempt): Promise<void> {
-  if (maxDownloadBytes === undefined || id === 'extractive' || findEntry(id)?.downloadBytes !== undefined) return
+  const entry = findEntry(id)
+  const isKnown = entry?.downloadBytes !== undefined && entry.leastDownloadBytes === undefined
+  if (maxDownloadBytes === undefined || id === 'extractive' || isKnown) return
   const { bytes = 0 } = await state.options.inspect(id, load.signal)
   if (bytes <= maxDownloadBytes) return
   throw new AlcoveError(
     'constraint-unmet',
-    `'${id}' is a download of ${bytes} bytes; at most ${maxDownloadBytes} are wanted.`,
+    `'${id}' is a download of ${sizeText(bytes)}; at most ${sizeText(maxDownloadBytes)} are wanted.`,
     { details: { constraint: 'maxDownloadBytes' } },
   )
 }
@@ -164,7 +176,7 @@ function refuseDeclined(id: string, { state, stored }: Attempt): void {
   if (state.declinedBytes === Number.POSITIVE_INFINITY) return
   throw new AlcoveError(
     'download-refused',
-    `${entry?.title} needs a download of about ${Math.round(bytes / 1e6)} MB; one of ${Math.round(state.declinedBytes / 1e6)} MB was just declined.`,
+    `${entry?.title} needs a download of about ${sizeText(bytes)}; one of ${sizeText(state.declinedBytes)} was just declined.`,
   )
 }
 

@@ -24,12 +24,15 @@ export function autoRungs(task: Exclude<ModelTask, 'embedding'>): string[] {
  * Walks down the rungs until one can be made ready, and notes why the others were refused.
  * @param ready makes one rung ready, or throws why it cannot be had
  * @param before refusals of rungs that need not be tried
- * @throws AlcoveError `aborted` at once when the caller gives up; the last refusal when no rung is left
+ * @param nearest what would fit best if less were asked
+ * @throws AlcoveError `aborted` at once when the caller gives up; the refusal of a rung that is the only one; `constraint-unmet` when each was
+ *   refused by the constraints, else `model-not-found`, with all refusals and the nearest in its details
  */
 export async function walkLadder<Ready>(
   rungs: readonly Rung[],
   ready: (rung: Rung) => Promise<Ready>,
   before: readonly Refusal[] = [],
+  nearest?: Refusal,
 ): Promise<{ readonly ready: Ready; readonly refused: readonly Refusal[] }> {
   const refused: Refusal[] = [...before]
   let last: AlcoveError | undefined
@@ -43,13 +46,14 @@ export async function walkLadder<Ready>(
     }
   }
   if (last && refused.length === 1) throw last
+  const isAsked = refused.length > 0 && refused.every(({ code }) => code === 'constraint-unmet')
   throw new AlcoveError(
-    'model-not-found',
+    isAsked ? 'constraint-unmet' : 'model-not-found',
     `none of the ${refused.length} models could be used: ${refused.map((row) => `${row.model} (${row.code})`).join(', ')}`,
     {
-      hint: 'See details.refused for each reason. `extractive` needs no download and always runs.',
+      hint: `${nearest ? `The nearest is '${nearest.model}': ${nearest.reason}` : 'See details.refused for each reason.'} \`extractive\` needs no download and always runs.`,
       cause: last,
-      details: { refused },
+      details: { refused, ...(nearest && { nearest }) },
     },
   )
 }

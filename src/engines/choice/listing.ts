@@ -5,6 +5,7 @@ import { type CatalogueEntry, chatCatalogue, embeddingCatalogue, findEntry } fro
 import type { DeviceProfile } from './device.js'
 import { rungId } from './ladder.js'
 import { isFreeLadder, isPromptApiNamed, rungsOf } from './ladder-walk.js'
+import { predictMemory } from './memory.js'
 import type { ChatTask, RegistryState } from './model-registry.js'
 import { planLadder, refuseByDevice } from './plan.js'
 
@@ -26,7 +27,7 @@ export interface ModelListing {
   readonly usedAt?: number | undefined
   /** Its files are never evicted. */
   readonly pinned?: boolean | undefined
-  /** Memory it takes when loaded, in bytes. */
+  /** Memory it takes when loaded with its usual context, in bytes: known, or predicted for a chat model. */
   readonly memoryBytes: number | undefined
   /** `remote`: on a server that the page's author configured. `browser`: it is the browser's own. */
   readonly runsOn: 'webgpu' | 'wasm' | 'page' | 'browser' | 'remote'
@@ -38,6 +39,8 @@ export interface ModelListing {
   readonly contextTokens?: number | undefined
   /** ISO 639-1 codes of the languages it serves; `mul` stands for many more. */
   readonly languages?: readonly string[] | undefined
+  /** Length of its vectors, for an embedding model of the catalogue. */
+  readonly dimensions?: number | undefined
   /** Whether it is in memory now. */
   readonly loaded: boolean
   /** Tasks that it was chosen for. */
@@ -111,11 +114,13 @@ async function listModel(
     kind,
     title: entry?.title ?? TITLES[id] ?? id,
     goodFor: entry?.goodFor ?? (id === 'extractive' ? QUOTES : ''),
-    memoryBytes: entry?.memoryBytes,
+    memoryBytes:
+      entry?.memoryBytes ?? (entry && kind === 'chat' ? predictMemory(entry, entry.contextTokens) : undefined),
     licence: entry?.licence,
     trust: entry?.trust ?? (id === 'extractive' ? 'answer' : (state.objects.get(id)?.capabilities.trust ?? 'answer')),
     ...(entry && { contextTokens: entry.contextTokens }),
     ...(entry?.languages && { languages: entry.languages }),
+    ...(entry?.dimensions && { dimensions: entry.dimensions }),
     loaded: state.isLoaded(id),
     chosenFor: tasksOf(state, id),
     ...(refusal && { refused: { code: refusal.code, reason: refusal.reason } }),

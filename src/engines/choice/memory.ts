@@ -36,10 +36,19 @@ export function memoryBudget(device: DeviceProfile, runsOnGpu: boolean): number 
   return all * (device.mobile ? SHARES.mobile : runsOnGpu ? SHARES.webgpu : SHARES.wasm)
 }
 
+/**
+ * The longest context that a model can be loaded with, where so much is asked for: llama.cpp makes its cache as long as the model was made
+ * for, while WebLLM's libraries are compiled for one length and transformers.js takes the model's own.
+ */
+export function reachableContext({ id, contextTokens, modelContextTokens }: CatalogueEntry, wanted: number): number {
+  const most = id.startsWith('wllama:') ? (modelContextTokens ?? contextTokens) : contextTokens
+  return Math.max(contextTokens, Math.min(wanted, most))
+}
+
 /** Contexts to try, longest first: each half of the one before, down to `least`. */
 export function contextSteps(entry: CatalogueEntry, least: number, most: number | undefined): number[] {
   const steps: number[] = []
-  const longest = Math.min(entry.contextTokens, Math.max(most ?? Number.POSITIVE_INFINITY, least))
+  const longest = Math.min(reachableContext(entry, least), Math.max(most ?? Number.POSITIVE_INFINITY, least))
   for (let tokens = longest; tokens > least; tokens = Math.floor(tokens / 2)) steps.push(tokens)
   return longest >= least ? [...steps, Math.min(least, longest)] : steps
 }

@@ -68,7 +68,7 @@ export interface ModelRegistry {
   /** Reads a short prompt with the chosen model where its speed on this device is not known yet. */
   measure(task: ChatTask, signal?: AbortSignal): Promise<void>
   /** Ids chosen so far and refusals on the way. */
-  report(): Pick<LadderReport, 'refused' | 'predictions'> & {
+  report(): Pick<LadderReport, 'refused' | 'predictions' | 'nearest'> & {
     readonly chosen: Readonly<Record<ChatTask, string | null>>
   }
   /** Unloads a model and deletes its files. */
@@ -88,6 +88,8 @@ export interface RegistryState {
   readonly walks: ReadonlyMap<string, unknown>
   readonly refusals: Map<string, Refusal>
   readonly predictions: Map<string, ModelPrediction>
+  /** What would fit best if less were asked, for tasks that no model of the catalogue can be had for. */
+  readonly nearest: Map<ChatTask, Refusal>
   constraints: ModelConstraints
   /** The smallest download that the person declined, in bytes. */
   declinedBytes: number
@@ -162,6 +164,7 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
       },
       refused: [...state.refusals.values()],
       predictions: [...state.predictions.values()],
+      nearest: [...new Map([...state.nearest.values()].map((row) => [row.model, row])).values()],
     }),
     async delete(id) {
       if (id === 'extractive')
@@ -217,6 +220,7 @@ function createState(options: ModelRegistryOptions): RegistryState {
     walks: new Map(),
     refusals,
     predictions: new Map(),
+    nearest: new Map(),
     constraints: options.constraints ?? {},
     declinedBytes: Number.POSITIVE_INFINITY,
     get,

@@ -1,8 +1,9 @@
 import { AlcoveError } from '../../protocol/error.js'
+import { sizeText } from '../../text/size-text.js'
 import { type CatalogueEntry, chatCatalogue, embeddingCatalogue, speaks } from './catalogue.js'
 import type { ModelConstraints } from './constraints.js'
 import type { DeviceProfile } from './device.js'
-import { contextSteps, LEAST_CONTEXT, memoryBudget, predictMemory } from './memory.js'
+import { contextSteps, LEAST_CONTEXT, memoryBudget, predictMemory, reachableContext } from './memory.js'
 import type { ModelPrediction, Refusal } from './report.js'
 import { type PrefillRates, predictPrefill, USUAL_PROMPT_TOKENS } from './speed.js'
 
@@ -157,7 +158,7 @@ function fittingContexts(entry: CatalogueEntry, input: PlanInput): number[] | Al
     const need = predictMemory(entry, minContextTokens) ?? 0
     return new AlcoveError(
       'out-of-memory',
-      `${entry.title} needs about ${megabytes(need)} MB of memory with ${minContextTokens} tokens of context; it may take ${megabytes(budget)} MB here.`,
+      `${entry.title} needs about ${sizeText(need)} of memory with ${minContextTokens} tokens of context; it may take ${sizeText(budget)} here.`,
       { details: { memoryBytes: need, budgetBytes: Math.round(budget) } },
     )
   }
@@ -195,7 +196,7 @@ export function refuseByDevice(
     if (maxBufferBytes < limits.buffer || maxBindingBytes < limits.binding) {
       return refuse(
         'webgpu-unavailable',
-        `${entry.title} needs GPU buffers of ${megabytes(limits.buffer)} MB, ${megabytes(limits.binding)} MB of them seen at once; this graphics card gives ${megabytes(maxBufferBytes)} and ${megabytes(maxBindingBytes)} MB.`,
+        `${entry.title} needs GPU buffers of ${sizeText(limits.buffer)}, ${sizeText(limits.binding)} of them seen at once; this graphics card gives ${sizeText(maxBufferBytes)} and ${sizeText(maxBindingBytes)}.`,
       )
     }
   }
@@ -204,9 +205,9 @@ export function refuseByDevice(
   if (least !== undefined && least > budget) {
     const told =
       device.memoryBytes === undefined
-        ? `a page can count on about ${megabytes(budget)} MB here`
-        : `this device reports ${megabytes(device.memoryBytes)} MB in all`
-    return refuse('out-of-memory', `${entry.title} needs about ${megabytes(least)} MB of memory; ${told}.`)
+        ? `a page can count on about ${sizeText(budget)} here`
+        : `a model may take ${sizeText(budget)} of the ${sizeText(device.memoryBytes)} that this device reports`
+    return refuse('out-of-memory', `${entry.title} needs about ${sizeText(least)} of memory; ${told}.`)
   }
   return undefined
 }
@@ -215,16 +216,17 @@ function refuseByConstraints(entry: CatalogueEntry, constraints: ModelConstraint
   const { languages = [], minContextTokens, maxDownloadBytes } = constraints
   const missing = languages.filter((language) => !speaks(entry, language))
   if (missing.length > 0) return unmet(`${entry.title} is not made for ${missing.join(', ')}`, 'languages')
-  if (minContextTokens !== undefined && minContextTokens > entry.contextTokens) {
+  const reach = reachableContext(entry, minContextTokens ?? 0)
+  if (minContextTokens !== undefined && minContextTokens > reach) {
     return unmet(
-      `${entry.title} has a context of ${entry.contextTokens} tokens; ${minContextTokens} are asked for`,
+      `${entry.title} has a context of ${reach} tokens; ${minContextTokens} are asked for`,
       'minContextTokens',
     )
   }
   const bytes = leastDownload(entry)
   if (maxDownloadBytes !== undefined && bytes > maxDownloadBytes) {
     return unmet(
-      `${entry.title} is a download of ${entry.downloadBytes ? '' : 'at least '}${megabytes(bytes)} MB; at most ${megabytes(maxDownloadBytes)} MB are wanted`,
+      `${entry.title} is a download of ${atLeast(entry)}${sizeText(bytes)}; at most ${sizeText(maxDownloadBytes)} are wanted`,
       'maxDownloadBytes',
     )
   }
@@ -234,13 +236,17 @@ function refuseByConstraints(entry: CatalogueEntry, constraints: ModelConstraint
 /** Of the catalogue's models whose length is known too, weights are 36 % and more of the memory that is not cache. */
 const LEAST_WEIGHT_SHARE = 1 / 3
 
+/** Whether `leastDownload` is all that is known. */
+const atLeast = ({ downloadBytes, leastDownloadBytes }: CatalogueEntry): string =>
+  downloadBytes === undefined || leastDownloadBytes !== undefined ? 'at least ' : ''
+
 /**
  * Length of a download, or the least that it can be: a 32-bit build of a model has all that its 16-bit one has, in longer numbers.
  */
-function leastDownload(entry: CatalogueEntry): number {
+export function leastDownload(entry: CatalogueEntry): number {
   const sister = entry.id.includes('q4f32') ? byId.get(entry.id.replace('q4f32', 'q4f16')) : undefined
   const least = sister?.downloadBytes ?? Math.round((predictMemory(entry, 0) ?? 0) * LEAST_WEIGHT_SHARE)
-  return entry.downloadBytes ?? least
+  return entry.leastDownloadBytes ?? entry.downloadBytes ?? least
 }
 
 function refuseByDownload(entry: CatalogueEntry, input: PlanInput): AlcoveError | undefined {
@@ -248,21 +254,19 @@ function refuseByDownload(entry: CatalogueEntry, input: PlanInput): AlcoveError 
   const { device, consent, stored } = input
   if (stored?.has(id)) return undefined
   const bytes = leastDownload(entry)
-  const about = entry.downloadBytes ? `${bytes}` : `at least ${bytes}`
+  const about = `${atLeast(entry)}${sizeText(bytes)}`
   if (consent && !consent.canAsk && bytes > consent.unaskedBytes) {
-    return new AlcoveError(
-      'download-refused',
-      `${title} needs a download of ${about} bytes; at most ${consent.unaskedBytes} bytes are fetched unasked.`,
-    )
+    const why = device.saveData
+      ? 'nothing is fetched unasked, as the browser asks to save data'
+      : `at most ${sizeText(consent.unaskedBytes)} are fetched unasked`
+    return new AlcoveError('download-refused', `${title} needs a download of ${about}; ${why}.`)
   }
   const { storageBytes } = device
   if (storageBytes !== undefined && bytes > storageBytes && bytes >= STORED_FROM_BYTES) {
     return new AlcoveError(
       'quota-exceeded',
-      `${title} needs ${about} bytes of storage; this page may use ${storageBytes} more.`,
+      `${title} needs ${about} of storage; this page may use ${sizeText(storageBytes)} more.`,
     )
   }
   return undefined
 }
-
-const megabytes = (bytes: number): number => Math.round(bytes / 1e6)

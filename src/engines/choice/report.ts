@@ -32,6 +32,11 @@ export interface LadderReport {
   /** What was expected of the chosen chat models, where they were chosen from several. */
   readonly predictions?: readonly ModelPrediction[] | undefined
   /**
+   * Where no model of the catalogue could be chosen for a task for what was asked of it (constraints, downloads that nobody agreed to): the
+   * refused one that comes nearest, of those that this device can run.
+   */
+  readonly nearest?: readonly Refusal[] | undefined
+  /**
    * Where models of transformers.js run that both the graphics card and the processor could run: as it was measured on this device, once, in
    * the background. Empty until then, and where there is no graphics card.
    */

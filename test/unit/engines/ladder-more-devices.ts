@@ -110,6 +110,21 @@ export const MORE_CASES: readonly Case[] = [
     first: 'webllm:Qwen2.5-1.5B-Instruct-q4f32_1-MLC',
     refused: { 'webllm:Qwen3-1.7B-q4f32_1-MLC': 'constraint-unmet', [QWEN_4B_F32]: 'constraint-unmet' },
   },
+  {
+    name: 'no WebGPU, a fast processor, a context of 6,000 tokens: llama.cpp makes its cache that long',
+    device: { ...NO_GPU, memoryBytes: 8 * GB },
+    input: { ...measured(GGUF_135M, 110), constraints: { minContextTokens: 6_000 } },
+    first: GGUF_1_5B,
+    contextTokens: 6_000,
+    refused: { [GGUF_SMOLLM3]: 'constraint-unmet' },
+  },
+  {
+    name: 'no WebGPU, a fast processor, a context of 100,000 tokens: what was made for it takes too much memory',
+    device: { ...NO_GPU, memoryBytes: 4 * GB },
+    input: { ...measured(GGUF_135M, 110), constraints: { minContextTokens: 100_000 } },
+    first: 'extractive',
+    refused: { [GGUF_LLAMA_1B]: 'out-of-memory', [GGUF_1_5B]: 'constraint-unmet' },
+  },
   // Documents and embeddings
   { name: 'documents on a good card', task: 'documents', first: QWEN_4B },
   {

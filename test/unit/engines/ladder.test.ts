@@ -3,10 +3,12 @@ import { embeddingCatalogue } from '../../../src/engines/choice/catalogue.js'
 import { readConstraints } from '../../../src/engines/choice/constraints.js'
 import { autoRungs } from '../../../src/engines/choice/ladder.js'
 import { contextSteps, predictMemory } from '../../../src/engines/choice/memory.js'
-import { planLadder } from '../../../src/engines/choice/plan.js'
+import { nearestMiss } from '../../../src/engines/choice/nearest-miss.js'
+import { type PlanInput, planLadder } from '../../../src/engines/choice/plan.js'
 import { predictPrefill } from '../../../src/engines/choice/speed.js'
+import { sizeText } from '../../../src/text/size-text.js'
 import { CASES } from './ladder-devices.js'
-import { DESKTOP, ONNX_135M } from './ladder-models.js'
+import { DESKTOP, GGUF_135M, ONNX_135M } from './ladder-models.js'
 
 const idsFor = (task: (typeof CASES)[number]['task'] = 'chat') =>
   task === 'embedding' ? embeddingCatalogue.map(({ id }) => id) : autoRungs(task)
@@ -94,6 +96,52 @@ describe('predictions', () => {
     expect(predictPrefill({ ...large, needs: ['webgpu'] }, DESKTOP, {}, [small])).toBeUndefined()
     expect(predictPrefill(large, DESKTOP, { 'webllm:x': 20 }, [small])).toBeUndefined()
   })
+})
+
+describe('what comes nearest, where nothing can be had', () => {
+  const NO_GPU = { ...DESKTOP, webgpu: 'none', shaderF16: false, maxBufferBytes: 0 } as const
+  const nearest = (input: Omit<PlanInput, 'isFree'>, ids = autoRungs('chat')) => {
+    const plan = planLadder(ids, { isFree: true, ...input })
+    return nearestMiss(ids, { isFree: true, ...input }, plan.refused)
+  }
+
+  test('the smallest download, the longest context, the most languages: of what the device can run', () => {
+    expect(nearest({ device: NO_GPU, constraints: { maxDownloadBytes: 50_000_000 } })).toEqual({
+      model: GGUF_135M,
+      code: 'constraint-unmet',
+      reason: 'SmolLM2 135M (GGUF) is a download of 98 MB; at most 50 MB are wanted.',
+    })
+    expect(nearest({ device: NO_GPU, constraints: { minContextTokens: 20_000 } })?.model).toBe(ONNX_135M)
+    expect(
+      nearest({ device: DESKTOP, constraints: { languages: ['zh', 'ja'], maxDownloadBytes: 200_000_000 } })?.model,
+    ).toBe('webllm:Qwen3-0.6B-q4f16_1-MLC')
+    const unasked = { unaskedBytes: 10_000_000, canAsk: false }
+    expect(nearest({ device: NO_GPU, consent: unasked })?.code).toBe('download-refused')
+  })
+
+  test('nothing, where the device refuses all, or there is one', () => {
+    expect(
+      nearest({ device: { ...NO_GPU, memoryBytes: 2 ** 28 }, constraints: { maxDownloadBytes: 1 } }),
+    ).toBeUndefined()
+    expect(nearest({ device: DESKTOP })).toBeUndefined()
+    const ids = embeddingCatalogue.map(({ id }) => id)
+    expect(nearest({ device: NO_GPU, constraints: { maxDownloadBytes: 1_000 } }, ids)?.model).toBe(
+      'transformers:all-MiniLM-L6-v2',
+    )
+  })
+})
+
+test.each([
+  [0, '0 bytes'],
+  [999, '999 bytes'],
+  [1_000, '1 KB'],
+  [3_460, '3.5 KB'],
+  [98_362_432, '98 MB'],
+  [999_600_000, '1 GB'],
+  [1_915_305_312, '1.9 GB'],
+  [12_400_000_000, '12 GB'],
+])('%d is %s', (bytes, text) => {
+  expect(sizeText(bytes)).toBe(text)
 })
 
 describe('constraints', () => {

@@ -155,6 +155,23 @@ describe('the walk', () => {
 })
 
 describe('constraints', () => {
+  test.each([
+    [184_000_000, 'wllama:SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf'],
+    [100_000_000, 'transformers:SmolLM2-135M-Instruct'],
+  ])(
+    'a model whose self-hosted copies are smaller is held to what its server says: %d bytes',
+    async (bytes, chosen) => {
+      const { registry } = setUp('auto', {
+        device: { webgpu: 'none' },
+        more: {
+          constraints: { maxDownloadBytes: 150_000_000 },
+          inspect: async () => ({ state: 'downloadable', bytes }),
+        },
+      })
+      expect((await registry.resolve('chat')).id).toBe(chosen)
+    },
+  )
+
   test('each set has its model, and equal sets meet whatever the order of their fields', async () => {
     const { registry } = setUp('auto')
     const first = await registry.resolve('chat', { constraints: { languages: ['en'], maxMemoryBytes: 1e9 } })
@@ -230,6 +247,14 @@ describe('availability and the list', () => {
       contextTokens: 4096,
     })
     expect(without.at(-1)?.kind).toBe('embedding')
+    const row = (id: string) => without.find((each) => each.id === id)
+    // Where it runs, what it takes with its usual context, and how long its vectors are.
+    expect(row('transformers:onnx-community/Qwen3-0.6B-ONNX')).toMatchObject({ runsOn: 'webgpu', state: 'unavailable' })
+    expect(row('wllama:LiquidAI/LFM2-350M-GGUF/LFM2-350M-Q4_K_M.gguf')).toMatchObject({
+      runsOn: 'wasm',
+      memoryBytes: 229_309_376 + 325_000_000 + 2 * 6 * 8 * 64 * 2 * 2_048,
+    })
+    expect(row('transformers:Xenova/bge-m3')).toMatchObject({ dimensions: 1024, memoryBytes: undefined })
   })
 
   test('a measured speed is noted once, for what was chosen from several', async () => {
