@@ -130,12 +130,19 @@ async function openPage(browser, /** @type {string} */ url) {
   return page
 }
 
-/** Runs one benchmark's module in a page. @param {import('@playwright/test').Page} page @param {string} name @param {BenchContext} context @returns {Promise<Outcome>} */
-function runInPage(page, name, context) {
+/**
+ * Runs one benchmark's module in a page. `keep` is given what a long one has so far.
+ * @param {import('@playwright/test').Page} page @param {string} name @param {BenchContext} context @param {(outcome: Outcome) => void} [keep]
+ * @returns {Promise<Outcome>}
+ */
+async function runInPage(page, name, context, keep = () => {}) {
+  await page.exposeFunction('keepOutcome', keep)
   return page.evaluate(
     async ([address, given]) => {
       const { what, run: measure } = await import(address)
-      return { what, report: await measure(given) }
+      const keepReport = (/** @type {unknown} */ report) =>
+        /** @type {any} */ (globalThis).keepOutcome({ what, report })
+      return { what, report: await measure(given, keepReport) }
     },
     /** @type {const} */ ([`/bench/${name}.js`, context]),
   )
@@ -158,17 +165,17 @@ async function within(work, minutes) {
 /**
  * Runs one benchmark: in a page, or by its own driver `bench/<name>.mjs` where it needs more than a page can see.
  * @param {Bench} bench @param {import('@playwright/test').Browser} browser @param {Awaited<ReturnType<typeof openSite>>} site
- * @param {boolean} quick @param {string} dist
+ * @param {boolean} quick @param {string} dist @param {(outcome: Outcome) => void} keep
  * @returns {Promise<Outcome>}
  */
-async function measure({ name }, browser, site, quick, dist) {
+async function measure({ name }, browser, site, quick, dist, keep) {
   const context = { quick, ...site.where }
   const driver = join(root, 'bench', `${name}.mjs`)
   if (existsSync(driver)) {
     const { run: drive } = await import(pathToFileURL(driver).href)
     return drive({ root, dist, context, browser, openPage: () => openPage(browser, site.url), runInPage })
   }
-  return runInPage(await openPage(browser, site.url), name, context)
+  return runInPage(await openPage(browser, site.url), name, context, keep)
 }
 
 /** Adds the ratios, and whether the goal is met. @param {any} figure */
@@ -231,7 +238,8 @@ async function runOne(bench, { quick, dist, folder, executablePath }) {
   const browser = await chromium.launch({ executablePath, args })
   try {
     const machine = describeMachine(browser)
-    const outcome = await within(measure(bench, browser, site, quick, dist), bench.limitMinutes)
+    const keep = (/** @type {Outcome} */ outcome) => void store(folder, bench, outcome, machine, quick)
+    const outcome = await within(measure(bench, browser, site, quick, dist, keep), bench.limitMinutes)
     return store(folder, bench, outcome, machine, quick)
   } finally {
     await browser.close()

@@ -46,6 +46,8 @@ export interface EmbedDocumentsOptions {
   readonly isCached?: boolean | undefined
   /** At least how many texts the caller will want after these: tells whether a long piece of work is ahead. @default none */
   readonly following?: (() => number) | undefined
+  /** Tokens of each text by the model's own tokenizer, where they are known: texts of one length go together. @default estimated */
+  readonly tokens?: readonly number[] | undefined
 }
 
 /** Turns texts into vectors: queries first, documents in batches, nothing twice. */
@@ -76,7 +78,7 @@ interface Job {
   readonly text: string
   readonly purpose: EmbeddingPurpose
   readonly promise: Promise<Float32Array>
-  /** Estimated tokens: what it costs in a batch. */
+  /** Tokens, counted or estimated: what it costs in a batch. */
   readonly tokens: number
   resolve(vector: Float32Array): void
   reject(error: unknown): void
@@ -197,7 +199,7 @@ class BatchingEmbedder implements TextEmbedder {
   async #embedAll(
     texts: readonly string[],
     purpose: EmbeddingPurpose,
-    { signal, onProgress, pace, isCached = true, following }: EmbedDocumentsOptions,
+    { signal, onProgress, pace, isCached = true, following, tokens }: EmbedDocumentsOptions,
   ): Promise<Float32Array[]> {
     throwIfAborted(signal)
     const keys = await Promise.all(texts.map(async (text) => `${this.key}|${purpose}|${await hashText(text)}`))
@@ -205,7 +207,9 @@ class BatchingEmbedder implements TextEmbedder {
     const caller: Caller = { pace, following }
     const forget = pace?.onChange(() => this.#batcher.wake())
     if (purpose === 'document') this.#callers.add(caller)
-    const jobs = texts.map((text, index) => this.#join(keys[index] as string, { text, purpose, caller, isCached }))
+    const jobs = texts.map((text, index) =>
+      this.#join(keys[index] as string, { text, purpose, caller, isCached, tokens: tokens?.[index] }),
+    )
     void this.#feed([...new Set(jobs)])
     // What waits already for somebody who pauses is wanted now.
     this.#batcher.wake()
@@ -229,9 +233,12 @@ class BatchingEmbedder implements TextEmbedder {
   /** The job of a text, for one more caller. */
   #join(
     key: string,
-    wanted: { readonly text: string; readonly purpose: EmbeddingPurpose; caller: Caller; isCached: boolean },
+    wanted: Pick<Job, 'text' | 'purpose' | 'isCached'> & {
+      readonly caller: Caller
+      readonly tokens: number | undefined
+    },
   ): Job {
-    const job = this.#jobs.get(key) ?? createJob(key, wanted.text, wanted.purpose)
+    const job = this.#jobs.get(key) ?? createJob(key, wanted)
     this.#jobs.set(key, job)
     job.callers.add(wanted.caller)
     job.isCached ||= wanted.isCached
@@ -406,11 +413,14 @@ function checkVectors(vectors: readonly Float32Array[], count: number, model: Em
 
 const unwanted = (): AlcoveError => new AlcoveError('aborted', 'nobody waits for this text any more')
 
-function createJob(key: string, text: string, purpose: EmbeddingPurpose): Job {
+function createJob(
+  key: string,
+  { text, purpose, tokens: known }: Pick<Job, 'text' | 'purpose'> & { readonly tokens: number | undefined },
+): Job {
   const { promise, resolve, reject } = withResolvers<Float32Array>()
   // Each caller waits on its own; a job that nobody waits for any more may fail unseen.
   promise.catch(() => {})
-  const tokens = estimateTokens(text) + specialTokens
+  const tokens = (known ?? estimateTokens(text)) + specialTokens
   const leave = new AbortController()
   const callers = new Set<Caller>()
   const state = { isCached: false, isStarted: false, isRunning: false }

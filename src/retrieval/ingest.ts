@@ -198,6 +198,8 @@ interface CutDocument {
   readonly entry: NewEntry
   readonly text: string
   readonly table: ChunkTable
+  /** Tokens of what is embedded for each chunk, where the model counted them. */
+  readonly tokens: readonly number[] | undefined
   readonly warnings: readonly DocumentWarning[] | undefined
 }
 
@@ -240,11 +242,12 @@ async function readOne(input: PreparedInput, work: Work): Promise<{ readonly out
     tokensCounted: counted,
     ...(contextHeader && { headerLength: headerLengthFor(chunkTokens) }),
   }
-  return { entry, text: parsed.text, table: tabulateChunks(chunks, parsed.pages), warnings: parsed.warnings }
+  const tokens = counted === 'model' ? chunks.map((chunk) => chunk.tokens) : undefined
+  return { entry, text: parsed.text, table: tabulateChunks(chunks, parsed.pages), tokens, warnings: parsed.warnings }
 }
 
 async function storeOne({ index }: PreparedInput, cut: CutDocument, work: Work): Promise<Outcome> {
-  const { entry, text, table, warnings } = cut
+  const { entry, text, table, tokens, warnings } = cut
   const { context, meter, room } = work
   const { embedder, signal } = context
   const { id, title, chunks, pages } = entry
@@ -253,6 +256,7 @@ async function storeOne({ index }: PreparedInput, cut: CutDocument, work: Work):
   let vectors: Float32Array | undefined
   try {
     vectors = await embedChunks(embeddedTextsOf(entry, { text, table }), context, {
+      tokens,
       following: () => work.unread,
       onProgress(done) {
         chunksDone = done
@@ -361,7 +365,7 @@ function spansOfPages(pages: readonly Page[]): Uint32Array {
 async function embedChunks(
   texts: readonly string[],
   { embedder, signal, pace, vectors, onWarning }: IngestContext,
-  told: Pick<EmbedDocumentsOptions, 'following' | 'onProgress'>,
+  told: Pick<EmbedDocumentsOptions, 'tokens' | 'following' | 'onProgress'>,
 ): Promise<Float32Array | undefined> {
   if (embedder === undefined || vectors === 'background') return undefined
   try {
