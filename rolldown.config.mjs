@@ -95,14 +95,14 @@ const packageWorkers = {
 }
 
 /** Workers that start no worker of their own. */
-const leafWorkers = ['llm', 'parse'].map((name) => ({
+const leafWorkers = ['llm', 'parse', 'embed'].map((name) => ({
   ...common,
   input: { [`${name}.worker`]: `workers/${name}.worker.ts` },
   plugins: [importGlobPlugin(), inlineFiles],
   output: { ...output, minify: true, dir: 'dist/workers', chunkFileNames: `${name}-[name]-[hash].js` },
 }))
 
-/** Starts the parse workers, so it is not mangled either. */
+/** Starts the parse and embedding workers, so it is not mangled either. */
 const retrievalWorker = {
   ...common,
   input: { 'retrieval.worker': 'workers/retrieval.worker.ts' },

@@ -32,7 +32,7 @@ const BENCHES = [
   { name: 'keyword', limitMinutes: 8, isolated: true },
   { name: 'corpus', limitMinutes: 12, needsBuild: true, isolated: true },
   { name: 'parsers', limitMinutes: 4, isolated: true },
-  { name: 'embedding', limitMinutes: 6, needsBuild: true },
+  { name: 'embedding', limitMinutes: 10, needsBuild: true },
   { name: 'chunker', limitMinutes: 8, needsBuild: true },
   { name: 'throughput', limitMinutes: 4, needsBuild: true, gpu: true },
   { name: 'engines', limitMinutes: 10, needsBuild: true },

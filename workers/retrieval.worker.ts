@@ -24,6 +24,11 @@ serveWorker(
       transformers: async () => (await importTransformers()).transformersEmbedding,
       webllm: async () => (await importWebLlm()).webLlmEmbedding,
     },
+    openEmbeddingWorker: () =>
+      startWorker(
+        () => new Worker(new URL('./embed.worker.js', import.meta.url), { type: 'module', name: 'alcove-embed' }),
+        (Worker) => new Worker(new URL('./embed.worker.js', import.meta.url), { type: 'module', name: 'alcove-embed' }),
+      ),
     rerankers: { transformers: async () => (await importTransformers()).transformersRerank },
   }),
 )

@@ -1,5 +1,6 @@
 import { type AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { createBatcher } from '../runtime/batcher.js'
+import type { DocumentEntry } from './storage/corpus-layout.js'
 import type { CorpusStore, NewDocument, PutResult } from './storage/corpus-store.js'
 
 /** Most documents that are written together. */
@@ -63,4 +64,19 @@ export function createCommits({ store, inLine, show }: CommitOptions): CommitDoc
     maxWaitMs: 0,
   })
   return (document, signal) => batcher.submit(document, { signal })
+}
+
+/** Most entries in one read. */
+const readAtOnce = 256
+
+/** Reads single entries; those that are asked for while a read is under way share the next one, so that many documents cost few transactions. */
+export function createEntryReader(
+  store: Pick<CorpusStore, 'readEntriesOf'>,
+): (id: string) => Promise<DocumentEntry | undefined> {
+  const batcher = createBatcher<string, DocumentEntry | undefined>({
+    run: (ids) => store.readEntriesOf(ids),
+    maxBatchSize: readAtOnce,
+    maxWaitMs: 0,
+  })
+  return (id) => batcher.submit(id)
 }

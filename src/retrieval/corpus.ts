@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../runtime/clock.js'
 import type { Store } from '../store/store.js'
 import { createAddRun } from './add-run.js'
 import { createTextEmbedder, type TextEmbedder, type VectorCache } from './embed.js'
+import type { EmbeddingHelpers } from './embedding-lanes.js'
 import type { Parse } from './ingest.js'
 import { OpenCorpus } from './open-corpus.js'
 import type { PaceControl } from './pace.js'
@@ -68,7 +69,7 @@ export interface CorpusHost {
    * Takes another embedding model, or none. Documents that have no vectors of it are embedded in the background; until then they are found by
    * keyword.
    */
-  setEmbedder(model: EmbeddingModel | undefined, key?: string): Promise<void>
+  setEmbedder(model: EmbeddingModel | undefined, key?: string, helpers?: EmbeddingHelpers): Promise<void>
   readonly embedder: EmbeddingModel | undefined
   /** Whether what is added outlasts the page. */
   readonly isPersistent: boolean
@@ -136,11 +137,11 @@ class ThreadCorpusHost implements CorpusHost {
     return { corpora: names.length, bytes }
   }
 
-  async setEmbedder(model: EmbeddingModel | undefined, key?: string): Promise<void> {
+  async setEmbedder(model: EmbeddingModel | undefined, key?: string, helpers?: EmbeddingHelpers): Promise<void> {
     this.#checkOpen()
     const before = this.#embedder
     if (before?.model === model && (key === undefined || before?.key === key)) return
-    this.#embedder = this.#createEmbedder(model, key)
+    this.#embedder = this.#createEmbedder(model, key, helpers)
     before?.close()
     for (const corpus of this.#corpora.values()) {
       await corpus.then((open) => open.useEmbedder(this.#embedder)).catch(() => {})
@@ -174,9 +175,13 @@ class ThreadCorpusHost implements CorpusHost {
     }
   }
 
-  #createEmbedder(model: EmbeddingModel | undefined, key: string | undefined): TextEmbedder | undefined {
+  #createEmbedder(
+    model: EmbeddingModel | undefined,
+    key: string | undefined,
+    helpers?: EmbeddingHelpers,
+  ): TextEmbedder | undefined {
     if (model === undefined) return undefined
-    return createTextEmbedder({ model, key, cache: this.#options.cache, clock: this.#clock })
+    return createTextEmbedder({ model, key, cache: this.#options.cache, helpers, clock: this.#clock })
   }
 
   /** What a search wants to rerank with; where it cannot be had, a warning. Wrong options are left to the check of the search. */

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../runtime/clock.js'
 import { hashText } from '../text/hash-text.js'
 import { type BatchTuner, createBatchTuner } from './batch-tuner.js'
 import { estimateTokens } from './chunk/estimate-tokens.js'
+import { createEmbeddingLanes, type EmbeddingHelpers, type EmbeddingLanes } from './embedding-lanes.js'
 import type { Pace } from './pace.js'
 import { nextTask } from './parse/yielding.js'
 import { normalizeVector } from './vector/encode.js'
@@ -30,6 +31,8 @@ export interface TextEmbedderOptions {
   readonly maxWaitMs?: number | undefined
   /** How long one call of the model should take at most: a query may have to wait for it. @default 200 */
   readonly targetBatchMs?: number | undefined
+  /** Copies of the model for long pieces of work. @default none */
+  readonly helpers?: EmbeddingHelpers | undefined
   readonly clock?: Clock | undefined
 }
 
@@ -41,6 +44,10 @@ export interface EmbedDocumentsOptions {
   readonly pace?: Pace | undefined
   /** Whether to look for the vectors in the cache, and to keep them there. @default true */
   readonly isCached?: boolean | undefined
+  /** At least how many texts the caller will want after these: tells whether a long piece of work is ahead. @default none */
+  readonly following?: (() => number) | undefined
+  /** Tokens of each text by the model's own tokenizer, where they are known: texts of one length go together. @default estimated */
+  readonly tokens?: readonly number[] | undefined
 }
 
 /** Turns texts into vectors: queries first, documents in batches, nothing twice. */
@@ -62,6 +69,7 @@ export interface TextEmbedder {
 /** Somebody who waits for texts. */
 interface Caller {
   readonly pace: Pace | undefined
+  readonly following?: (() => number) | undefined
 }
 
 /** A text on its way, for everyone who asked for it. */
@@ -70,7 +78,7 @@ interface Job {
   readonly text: string
   readonly purpose: EmbeddingPurpose
   readonly promise: Promise<Float32Array>
-  /** Estimated tokens: what it costs in a batch. */
+  /** Tokens, counted or estimated: what it costs in a batch. */
   readonly tokens: number
   resolve(vector: Float32Array): void
   reject(error: unknown): void
@@ -104,6 +112,7 @@ class BatchingEmbedder implements TextEmbedder {
   readonly #cache: VectorCache | undefined
   readonly #clock: Clock
   readonly #tuner: BatchTuner
+  readonly #lanes: EmbeddingLanes
   readonly #batcher: Batcher<Job, Float32Array>
   /** Looks up what several callers want in one transaction: what comes while one is read goes into the next. */
   readonly #lookups: Batcher<readonly string[], readonly (Float32Array | undefined)[]>
@@ -117,12 +126,22 @@ class BatchingEmbedder implements TextEmbedder {
   #failedLoad: { readonly error: unknown; readonly at: number } | undefined
 
   constructor(options: TextEmbedderOptions) {
-    const { model, key, cache, maxBatchSize = 64, maxWaitMs, targetBatchMs = 200, clock = systemClock } = options
+    const {
+      model,
+      key,
+      cache,
+      maxBatchSize = 64,
+      maxWaitMs,
+      targetBatchMs = 200,
+      helpers,
+      clock = systemClock,
+    } = options
     this.model = model
     this.key = key ?? model.id
     this.#cache = cache
     this.#clock = clock
     this.#tuner = createBatchTuner({ targetMs: targetBatchMs })
+    this.#lanes = createEmbeddingLanes({ model, helpers, clock, onRoom: () => this.#batcher.wake() })
     this.#batcher = createBatcher<Job, Float32Array>({
       run: (jobs) => this.#runBatch(jobs),
       maxBatchSize,
@@ -130,6 +149,7 @@ class BatchingEmbedder implements TextEmbedder {
       maxWaitMs,
       sizeOf: ({ tokens }) => tokens,
       isHeld: (job) => this.#isHeld(job),
+      maxRunning: () => (this.#isGentle() ? 1 : this.#lanes.room),
       clock,
     })
     this.#lookups = createBatcher({ run: (lists) => this.#lookUp(lists), maxBatchSize: feedSize, maxWaitMs: 0, clock })
@@ -155,6 +175,7 @@ class BatchingEmbedder implements TextEmbedder {
 
   close(): void {
     this.#isClosed = true
+    this.#lanes.close()
     for (const job of [...this.#jobs.values()]) this.#finish(job, this.#closedError())
   }
 
@@ -178,15 +199,17 @@ class BatchingEmbedder implements TextEmbedder {
   async #embedAll(
     texts: readonly string[],
     purpose: EmbeddingPurpose,
-    { signal, onProgress, pace, isCached = true }: EmbedDocumentsOptions,
+    { signal, onProgress, pace, isCached = true, following, tokens }: EmbedDocumentsOptions,
   ): Promise<Float32Array[]> {
     throwIfAborted(signal)
     const keys = await Promise.all(texts.map(async (text) => `${this.key}|${purpose}|${await hashText(text)}`))
     throwIfAborted(signal)
-    const caller: Caller = { pace }
+    const caller: Caller = { pace, following }
     const forget = pace?.onChange(() => this.#batcher.wake())
     if (purpose === 'document') this.#callers.add(caller)
-    const jobs = texts.map((text, index) => this.#join(keys[index] as string, { text, purpose, caller, isCached }))
+    const jobs = texts.map((text, index) =>
+      this.#join(keys[index] as string, { text, purpose, caller, isCached, tokens: tokens?.[index] }),
+    )
     void this.#feed([...new Set(jobs)])
     // What waits already for somebody who pauses is wanted now.
     this.#batcher.wake()
@@ -210,9 +233,12 @@ class BatchingEmbedder implements TextEmbedder {
   /** The job of a text, for one more caller. */
   #join(
     key: string,
-    wanted: { readonly text: string; readonly purpose: EmbeddingPurpose; caller: Caller; isCached: boolean },
+    wanted: Pick<Job, 'text' | 'purpose' | 'isCached'> & {
+      readonly caller: Caller
+      readonly tokens: number | undefined
+    },
   ): Job {
-    const job = this.#jobs.get(key) ?? createJob(key, wanted.text, wanted.purpose)
+    const job = this.#jobs.get(key) ?? createJob(key, wanted)
     this.#jobs.set(key, job)
     job.callers.add(wanted.caller)
     job.isCached ||= wanted.isCached
@@ -316,10 +342,7 @@ class BatchingEmbedder implements TextEmbedder {
     if (!isQuery) await nextTask()
     await this.load()
     for (const job of batch) job.isRunning = true
-    const began = this.#clock.now()
-    const vectors = await this.#embed(batch)
-    const elapsedMs = this.#clock.now() - began
-    if (!isQuery) this.#measure(batch, elapsedMs)
+    const vectors = isQuery ? await this.#embed(batch) : await this.#embedDocuments(batch)
     const kept = batch.flatMap(({ key, isCached }, index) => {
       const vector = vectors[index]
       return isCached && vector !== undefined && !isAlcoveError(vector) ? [[key, vector] as const] : []
@@ -329,48 +352,75 @@ class BatchingEmbedder implements TextEmbedder {
     return vectors
   }
 
-  #measure(batch: readonly Job[], elapsedMs: number): void {
-    const longest = batch.reduce((most, { tokens }) => Math.max(most, tokens), 0)
-    this.#tuner.record(batch.length * longest, elapsedMs)
-    if (!this.#isGentle()) return
+  /** Embeds documents, and measures it: for the size of batches, for the worth of copies of the model, for the rest after it. */
+  async #embedDocuments(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
+    const cost = batch.length * batch.reduce((most, { tokens }) => Math.max(most, tokens), 0)
+    const began = this.#clock.now()
+    let done = 0
+    try {
+      // What a copy does waits for its turn there, so that its time tells nothing of the size.
+      return await this.#embed(batch, () => {
+        done = batch.length
+        this.#tuner.record(cost, this.#clock.now() - began)
+      })
+    } finally {
+      this.#lanes.record({ texts: done, cost: done === 0 ? 0 : cost, left: this.#left() })
+      if (this.#isGentle()) this.#rest(this.#clock.now() - began)
+    }
+  }
+
+  #rest(elapsedMs: number): void {
     const restMs = elapsedMs * restFactor
     this.#restsUntil = this.#clock.now() + restMs
     this.#clock.setTimer(restMs + 1, () => this.#batcher.wake())
   }
 
-  async #embed(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
+  /** Texts that are on their way, and those that are known to follow. */
+  #left(): number {
+    return [...this.#callers].reduce((most, { following }) => Math.max(most, following?.() ?? 0), this.#jobs.size)
+  }
+
+  async #embed(batch: readonly Job[], onOwn?: () => void): Promise<(Float32Array | AlcoveError)[]> {
     const { model } = this
     const purpose = batch[0]?.purpose ?? 'document'
+    const texts = batch.map(({ text }) => text)
     let vectors: readonly Float32Array[]
     try {
-      vectors = await model.embed(
-        batch.map(({ text }) => text),
-        { purpose },
-      )
+      const embedded = await this.#lanes.embed(texts, purpose)
+      vectors = embedded.vectors
+      if (embedded.isOwn) onOwn?.()
     } catch (error) {
       throw toAlcoveError(error, 'output-invalid', `embedding with '${model.id}' failed`)
     }
-    if (vectors.length !== batch.length) {
-      throw new AlcoveError('output-invalid', `expected ${batch.length} vectors, '${model.id}' gave ${vectors.length}`)
-    }
-    const dimensions = model.dimensions || (vectors[0]?.length ?? 0)
-    return vectors.map((vector) => {
-      try {
-        return normalizeVector(vector, dimensions)
-      } catch (error) {
-        return toAlcoveError(error, 'output-invalid', `'${model.id}' gave a vector that is none`)
-      }
-    })
+    return checkVectors(vectors, batch.length, model)
   }
+}
+
+/** The vectors, each of length 1 or an error. @throws AlcoveError `output-invalid` where there are not as many as texts */
+function checkVectors(vectors: readonly Float32Array[], count: number, model: EmbeddingModel) {
+  if (vectors.length !== count) {
+    throw new AlcoveError('output-invalid', `expected ${count} vectors, '${model.id}' gave ${vectors.length}`)
+  }
+  const dimensions = model.dimensions || (vectors[0]?.length ?? 0)
+  return vectors.map((vector) => {
+    try {
+      return normalizeVector(vector, dimensions)
+    } catch (error) {
+      return toAlcoveError(error, 'output-invalid', `'${model.id}' gave a vector that is none`)
+    }
+  })
 }
 
 const unwanted = (): AlcoveError => new AlcoveError('aborted', 'nobody waits for this text any more')
 
-function createJob(key: string, text: string, purpose: EmbeddingPurpose): Job {
+function createJob(
+  key: string,
+  { text, purpose, tokens: known }: Pick<Job, 'text' | 'purpose'> & { readonly tokens: number | undefined },
+): Job {
   const { promise, resolve, reject } = withResolvers<Float32Array>()
   // Each caller waits on its own; a job that nobody waits for any more may fail unseen.
   promise.catch(() => {})
-  const tokens = estimateTokens(text) + specialTokens
+  const tokens = (known ?? estimateTokens(text)) + specialTokens
   const leave = new AbortController()
   const callers = new Set<Caller>()
   const state = { isCached: false, isStarted: false, isRunning: false }

@@ -10,7 +10,7 @@ import { createContextHeader, headerLengthFor } from './chunk/context-header.js'
 import { estimateTokens } from './chunk/estimate-tokens.js'
 import { chunkTextsOf } from './corpus-index.js'
 import { type PreparedInput, readInput, titleOf } from './document-input.js'
-import type { TextEmbedder } from './embed.js'
+import type { EmbedDocumentsOptions, TextEmbedder } from './embed.js'
 import type { Pace } from './pace.js'
 import type { Page } from './parse/document.js'
 import { type ParsedDocument, type ParseInput, type ParseOptions, parserVersion } from './parse/parse.js'
@@ -68,6 +68,8 @@ interface Work {
   /** Ends of the work on each id so far. */
   readonly lines: Map<string, Promise<unknown>>
   readonly room: Room
+  /** Documents that are not cut yet. */
+  unread: number
 }
 
 /** Adds documents side by side; each succeeds or fails alone. Rejects only with the signal's error. */
@@ -78,7 +80,7 @@ export async function ingestDocuments(inputs: readonly PreparedInput[], context:
     typeof source === 'string' && source.length <= shortText ? shortReaders : readers
   const meter = createAddMeter({ documents: inputs.length, report })
   const forget = pace.onChange(() => meter.restart())
-  const work: Work = { context, meter, lines: new Map(), room: createRoom(maxOpenChunks) }
+  const work: Work = { context, meter, lines: new Map(), room: createRoom(maxOpenChunks), unread: inputs.length }
   try {
     const outcomes = await Promise.allSettled(inputs.map((input) => ingestOne(input, work, readersOf(input))))
     if (signal.aborted) throw abortError(signal)
@@ -170,7 +172,7 @@ async function ingestOne(input: PreparedInput, work: Work, readers: Readers): Pr
       await abortable(work.room.wait(), signal)
       await untilResumed(pace, signal)
       report({ type: 'reading', index, title })
-      return await readOne(input, work)
+      return await readOne(input, work).finally(() => work.unread--)
     }),
   )
   const outcome = ready.then((read) => ('outcome' in read ? read.outcome : storeOne(input, read, work)))
@@ -196,6 +198,8 @@ interface CutDocument {
   readonly entry: NewEntry
   readonly text: string
   readonly table: ChunkTable
+  /** Tokens of what is embedded for each chunk, where the model counted them. */
+  readonly tokens: readonly number[] | undefined
   readonly warnings: readonly DocumentWarning[] | undefined
 }
 
@@ -238,11 +242,12 @@ async function readOne(input: PreparedInput, work: Work): Promise<{ readonly out
     tokensCounted: counted,
     ...(contextHeader && { headerLength: headerLengthFor(chunkTokens) }),
   }
-  return { entry, text: parsed.text, table: tabulateChunks(chunks, parsed.pages), warnings: parsed.warnings }
+  const tokens = counted === 'model' ? chunks.map((chunk) => chunk.tokens) : undefined
+  return { entry, text: parsed.text, table: tabulateChunks(chunks, parsed.pages), tokens, warnings: parsed.warnings }
 }
 
 async function storeOne({ index }: PreparedInput, cut: CutDocument, work: Work): Promise<Outcome> {
-  const { entry, text, table, warnings } = cut
+  const { entry, text, table, tokens, warnings } = cut
   const { context, meter, room } = work
   const { embedder, signal } = context
   const { id, title, chunks, pages } = entry
@@ -250,9 +255,13 @@ async function storeOne({ index }: PreparedInput, cut: CutDocument, work: Work):
   let chunksDone = 0
   let vectors: Float32Array | undefined
   try {
-    vectors = await embedChunks(embeddedTextsOf(entry, { text, table }), context, (done) => {
-      chunksDone = done
-      meter.advance({ type: 'embedding', ...progress, chunksDone })
+    vectors = await embedChunks(embeddedTextsOf(entry, { text, table }), context, {
+      tokens,
+      following: () => work.unread,
+      onProgress(done) {
+        chunksDone = done
+        meter.advance({ type: 'embedding', ...progress, chunksDone })
+      },
     })
   } finally {
     room.leave(chunks)
@@ -356,11 +365,11 @@ function spansOfPages(pages: readonly Page[]): Uint32Array {
 async function embedChunks(
   texts: readonly string[],
   { embedder, signal, pace, vectors, onWarning }: IngestContext,
-  onProgress: (done: number) => void,
+  told: Pick<EmbedDocumentsOptions, 'tokens' | 'following' | 'onProgress'>,
 ): Promise<Float32Array | undefined> {
   if (embedder === undefined || vectors === 'background') return undefined
   try {
-    return joinVectors(await embedder.documents(texts, { signal, pace, onProgress }))
+    return joinVectors(await embedder.documents(texts, { signal, pace, ...told }))
   } catch (error) {
     throwIfAborted(signal)
     onWarning(isAlcoveError(error) ? error : toAlcoveError(error, 'output-invalid', 'the document was not embedded'))

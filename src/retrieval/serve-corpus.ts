@@ -25,6 +25,8 @@ import { createPartQueue } from '../runtime/part-queue.js'
 import type { Store } from '../store/store.js'
 import { createTieredCache, type TieredCache } from '../store/tiered-cache.js'
 import { type CorpusHost, type CorpusOpening, createCorpusHost, type PacedCorpus } from './corpus.js'
+import { createEmbeddingHelpers } from './embedding-helpers.js'
+import type { EmbeddingHelpers } from './embedding-lanes.js'
 import type { Parse } from './ingest.js'
 import { createPace, type PaceControl } from './pace.js'
 import { connectEmbedder, describeEmbedder, type EmbedderFacts } from './page-embedder.js'
@@ -130,6 +132,15 @@ export interface RetrievalParts {
   readonly engines: Readonly<Record<string, () => Promise<EmbeddingEngine>>>
   /** The same for models that searches rerank with. @default none */
   readonly rerankers?: Readonly<Record<string, () => Promise<RerankEngine>>> | undefined
+  /** Starts a worker with one more copy of an embedding model of transformers.js. @default the model works alone */
+  readonly openEmbeddingWorker?: (() => Worker) | undefined
+}
+
+/** The model that is configured, and what its vectors are known by. */
+interface ConfiguredModel {
+  readonly model: EmbeddingModel
+  readonly key: string
+  readonly helpers?: EmbeddingHelpers | undefined
 }
 
 /** Vectors in the cache: bounds for a cache that serves documents that come again, as corpora keep their own vectors. */
@@ -154,7 +165,7 @@ class ServedRetrieval implements RetrievalApi {
   /** One at a time: a search that names another one replaces it. */
   #reranker: { readonly id: string; readonly model: Promise<Reranker> } | undefined
   /** The model that is configured, loaded or not. */
-  #model: Promise<{ model: EmbeddingModel; key: string }> | undefined
+  #model: Promise<ConfiguredModel> | undefined
 
   constructor(parts: RetrievalParts) {
     this.#parts = parts
@@ -182,8 +193,8 @@ class ServedRetrieval implements RetrievalApi {
     try {
       // Not loaded here: what is embedded first does that, so that an add that comes next already has its vectors.
       this.#model = this.#createModel(settings.embedder)
-      const { model, key } = await this.#model
-      await (await this.#served).host.setEmbedder(model, key)
+      const { model, key, helpers } = await this.#model
+      await (await this.#served).host.setEmbedder(model, key, helpers)
     } catch (error) {
       this.#warn(toAlcoveError(error, 'model-load-failed'))
     }
@@ -358,10 +369,10 @@ class ServedRetrieval implements RetrievalApi {
     if (choice === undefined) throw new AlcoveError('model-not-found', 'no embedding model is configured')
     this.#model ??= this.#createModel(choice)
     const creating = this.#model
-    const { model, key } = await creating
+    const { model, key, helpers } = await creating
     await model.load({ signal, onProgress })
     if (this.#model !== creating) return
-    await (await this.#ready()).host.setEmbedder(model, key)
+    await (await this.#ready()).host.setEmbedder(model, key, helpers)
   }
 
   /** The model that was loaded before, perhaps by an earlier worker. */
@@ -372,10 +383,16 @@ class ServedRetrieval implements RetrievalApi {
     return model
   }
 
-  async #createModel(choice: EmbedderChoice): Promise<{ model: EmbeddingModel; key: string }> {
+  async #createModel(choice: EmbedderChoice): Promise<ConfiguredModel> {
     if (choice.type === 'page') return { model: connectEmbedder(choice.port, choice.facts), key: choice.facts.id }
     const { spec } = choice
-    return { model: (await this.#engineOf(spec)).create(spec), key: embedderKey(spec) }
+    const engine = await this.#engineOf(spec)
+    const open = this.#parts.openEmbeddingWorker
+    const hasHelpers = open !== undefined && parseModelId(spec.id).scheme === 'transformers'
+    const helpers = hasHelpers
+      ? createEmbeddingHelpers({ spec, open, inspect: (...given) => engine.inspect(...given) })
+      : undefined
+    return { model: engine.create(spec), key: embedderKey(spec), helpers }
   }
 }
 

@@ -58,6 +58,18 @@ test.describe('the embedding engine', () => {
     expect(result.plainStats).toMatchObject({ documents: 1, embedder: null, dimensions: 0 })
   })
 
+  test('works beside a copy of itself in a long add: same vectors, and searches are answered meanwhile', async ({
+    blank,
+  }) => {
+    test.setTimeout(180_000)
+    const result = await blank.evaluate(async () =>
+      (await import('/pages/embedding.js')).addWithCopies('copies', '/dist/workers/'),
+    )
+    expect(result).toMatchObject({ added: 1200, failed: 0, opened: 1, stats: { pendingVectors: 0 } })
+    expect(result.worst).toBeGreaterThan(0.9999)
+    expect(result.waits.length).toBeGreaterThan(2)
+  })
+
   test('takes several threads in a page that is cross-origin isolated, and one elsewhere', async ({ page, blank }) => {
     // @ts-expect-error a script of plain JavaScript without declarations
     const { serve, CONTENT_SECURITY_POLICY } = await import('../../scripts/serve.mjs')

@@ -29,6 +29,11 @@ interface Loaded {
   readonly maxTokens: number
   /** Special tokens that stand after each text. */
   readonly suffix: readonly number[]
+  /**
+   * A batch may hold texts of one length only. On WebAssembly the size of a batch gains little, padding is computed in full, and a quantised
+   * model gives a padded text another vector than it has alone (a cosine of 0.9994): then a vector would depend on its company.
+   */
+  readonly keepsLength: boolean
 }
 
 /** Embedding models of transformers.js (ONNX): on WebAssembly, or on WebGPU where the spec says so. For use in a worker. */
@@ -79,7 +84,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
     // Texts of like length together, so that little is computed for padding.
     items.sort((a, b) => a.tokens.length - b.tokens.length)
     for (let at = 0; at < items.length; ) {
-      const batch = takeBatch(items, at, this.#batchTokens)
+      const batch = takeBatch(items, at, this.#batchTokens, loaded.keepsLength)
       at += batch.length
       const priority = purpose === 'query' ? 1 : 0
       const found = await this.#limiter.run(
@@ -168,7 +173,7 @@ async function openModel(spec: ModelSpec, signal: AbortSignal, report: (status: 
     mostTokens: 8_192,
   })
   report(meter.part(`The embedding model is ready on ${describeDevice(device, library)}`))
-  return { library, model, tokenizer, maxTokens, suffix: specialSuffix(tokenizer) }
+  return { library, model, tokenizer, maxTokens, suffix: specialSuffix(tokenizer), keepsLength: device === 'wasm' }
 }
 
 /** The device, and for WebAssembly its threads. */
@@ -198,11 +203,13 @@ function takeBatch<Item extends { readonly tokens: readonly number[] }>(
   items: readonly Item[],
   at: number,
   budget: number,
+  keepsLength: boolean,
 ): Item[] {
+  const first = items[at]?.tokens.length ?? 0
   let count = 1
   while (count < MAX_BATCH && at + count < items.length) {
     const longest = items[at + count]?.tokens.length ?? 0
-    if (longest * (count + 1) > budget) break
+    if (longest * (count + 1) > budget || (keepsLength && longest !== first)) break
     count++
   }
   return items.slice(at, at + count)

@@ -5,6 +5,7 @@ import type { Corpus } from '../../../src/protocol/corpus.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
 import type { EmbeddingModel } from '../../../src/protocol/model.js'
 import type { RetrievalApi } from '../../../src/retrieval/serve-corpus.js'
+import { readCorpusFile } from '../../../src/retrieval/storage/corpus-file.js'
 import { createWorkerCorpora } from '../../../src/retrieval/worker-corpus.js'
 import { openWorker } from '../../../src/rpc/open-worker.js'
 import { createWorkerHost } from '../../../src/rpc/worker-host.js'
@@ -14,6 +15,17 @@ function open(storageName: string, embedder: ModelSpec | EmbeddingModel, workerN
   const host = createWorkerHost<RetrievalApi>({ name: 'retrieval', open: () => openWorker(workerUrl, workerName) })
   return { host, corpora: createWorkerCorpora({ host, storageName, embedder }) }
 }
+
+const miniLm = (): ModelSpec => ({
+  id: 'transformers:all-MiniLM-L6-v2',
+  baseUrl: new URL('/models/', location.href).href,
+  allowRemote: false,
+  hubUrl: 'https://huggingface.co/',
+  cacheName: 'embedding-harness-models',
+  languages: ['en'],
+  maxTokens: 256,
+  pooling: 'mean',
+})
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -137,19 +149,61 @@ export async function pauseAdd(storageName: string) {
   return found
 }
 
+/**
+ * Adds notes until the worker has opened a copy of its model and that has had time to work, searching meanwhile. Says how the stored vectors
+ * compare with those that the model gives each text alone.
+ */
+export async function addWithCopies(storageName: string, runtimeFolder: string) {
+  const spec = miniLm()
+  const { host, corpora } = open(storageName, spec, `${new URL(runtimeFolder, location.href).href} 2`)
+  let opened = 0
+  const copies = new BroadcastChannel('embedding-copies')
+  copies.onmessage = () => opened++
+  await corpora.loadEmbedder()
+  const corpus = await corpora.open('notes')
+  const notes = Array.from({ length: 1200 }, (_, n) => ({
+    id: `n${n}`,
+    text: `Note ${n}: the ${['heron', 'engine', 'harbour', 'violin'][n % 4]} of place ${n * 7} ${'and its old keeper '.repeat(n % 4)}`,
+  }))
+  const adding = corpus.add(notes)
+  const waits: number[] = []
+  let isOver = false
+  void adding.then(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    const began = performance.now()
+    await corpus.search(`where is the heron ${waits.length}`, { mode: 'vector' })
+    waits.push(performance.now() - began)
+    await sleep(200)
+  }
+  const { added, failed } = await adding
+  const model = await corpora.loadedEmbedder()
+  const { documents: stored } = await readCorpusFile(await corpus.export())
+  const cosines: number[] = []
+  for (const { entry, content } of stored.filter((_, index) => index % 20 === 0)) {
+    const [alone] = await model.embed([content.text.trim()])
+    cosines.push(
+      (alone ?? new Float32Array()).reduce((sum, value, at) => sum + value * (content.vectors?.[at] ?? 0), 0),
+    )
+    if (entry.chunks !== 1) throw new Error(`expected one chunk, got ${entry.chunks}`)
+  }
+  copies.close()
+  const found = {
+    added,
+    failed: failed.length,
+    opened,
+    waits,
+    worst: Math.min(...cosines),
+    stats: await corpus.stats(),
+  }
+  await host.close()
+  return found
+}
+
 /** Loads MiniLM in a worker that believes in so many cores; says what it reported, its threads, and a vector. */
 export async function loadWithCores(storageName: string, runtimeFolder: string, cores: number, device?: 'auto') {
-  const spec: ModelSpec = {
-    id: 'transformers:all-MiniLM-L6-v2',
-    baseUrl: new URL('/models/', location.href).href,
-    allowRemote: false,
-    hubUrl: 'https://huggingface.co/',
-    cacheName: 'embedding-harness-models',
-    languages: ['en'],
-    maxTokens: 256,
-    pooling: 'mean',
-    ...(device && { device }),
-  }
+  const spec = { ...miniLm(), ...(device && { device }) }
   const workerName = `${new URL(runtimeFolder, location.href).href} ${cores}`
   const { host, corpora } = open(storageName, spec, workerName)
   const messages: string[] = []

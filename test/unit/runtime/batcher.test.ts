@@ -236,4 +236,27 @@ describe('a batcher', () => {
     expect(results[99_999]).toBe(99_999)
     expect(calls).toBeLessThan(10)
   })
+
+  test('as many batches run side by side as may, and more once there is room', async () => {
+    let most = 2
+    const { batcher, batches } = setUp({ maxRunning: () => most })
+    const all = Promise.all(Array.from('abcdefghijkl', (item) => batcher.submit(item)))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(batches).toEqual([
+      ['a', 'b', 'c'],
+      ['d', 'e', 'f'],
+    ])
+    most = 3
+    batcher.wake()
+    expect(batches).toHaveLength(3)
+    let isIdle = false
+    const idle = batcher.flush().then(() => {
+      isIdle = true
+    })
+    await vi.advanceTimersByTimeAsync(100)
+    expect([batches.length, isIdle]).toEqual([4, false])
+    await vi.advanceTimersByTimeAsync(100)
+    expect(await all).toEqual(Array.from('ABCDEFGHIJKL'))
+    await idle
+  })
 })
