@@ -423,6 +423,10 @@ describe('configuration', () => {
   test.each([
     [undefined],
     [{ baseUrl: [] }],
+    [{}],
+    [{ baseUrl: '' }],
+    [{ baseUrl: ['/v1', null] }],
+    ['https://host/v1'],
     [{ baseUrl: 'ftp://host/v1' }],
     [{ baseUrl: 'https://name:password@host/v1' }],
     [{ baseUrl: '/v1', connections: { perHost: 0 } }],
@@ -431,7 +435,7 @@ describe('configuration', () => {
   ])('%j is refused', (options) => {
     let error: unknown
     try {
-      createHttpEngine(options, scope)
+      createHttpEngine(options as never, scope)
     } catch (thrown) {
       error = thrown
     }
