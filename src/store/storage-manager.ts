@@ -1,5 +1,6 @@
 import { AlcoveError } from '../protocol/error.js'
 import { createLimiter } from '../runtime/limiter.js'
+import { sayBytes } from '../text/bytes.js'
 import type { StorageEstimate } from './quota.js'
 
 /** One kind of what is kept, which can be had again. */
@@ -80,7 +81,7 @@ export function createStorageManager({
     if (lacking <= 0) return
     throw new AlcoveError(
       'quota-exceeded',
-      `expected room for ${bytes} bytes on this device, but there is too little`,
+      `expected room for ${sayBytes(bytes)} on this device, but ${sayBytes(lacking)} too little is free`,
       {
         hint: 'Delete models or documents that are not needed, free space on this device, or choose a smaller model.',
         details: { bytes, missingBytes: lacking },

@@ -1,7 +1,7 @@
 import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.js'
 import type { ChatModel, LoadOptions } from '../../protocol/model.js'
 import { iterate } from '../../runtime/stream.js'
-import { findEntry } from './catalogue.js'
+import { checkKind, findEntry } from './catalogue.js'
 import type { ModelConstraints } from './constraints.js'
 import type { DeviceNotes } from './device-memory.js'
 import { autoRungs, type Rung, rungId, walkLadder } from './ladder.js'
@@ -182,6 +182,7 @@ export async function takeModel(
   load: LoadOptions,
 ): Promise<ChatModel> {
   const { options, taken, chosen } = state
+  checkKind('chat', id)
   const model = await state.get(id)
   const notes = findEntry(id) ? await options.notes?.() : undefined
   await notes?.forget(id)

@@ -85,7 +85,11 @@ describe('retries', () => {
   test('a wait beyond the time allowed is not begun', async () => {
     const server = await serve(failThen(1, status(429, { 'retry-after': '3600' })))
     const { error } = await readParts(openModel(server))
-    expect(error).toMatchObject({ code: 'http-status', details: { status: 429, retryAfterMs: 3_600_000 } })
+    expect(error).toMatchObject({
+      code: 'http-status',
+      hint: expect.stringContaining('asks to wait 60 min'),
+      details: { status: 429, retryAfterMs: 3_600_000 },
+    })
   })
 
   test('a refusal of max_tokens is met with max_completion_tokens, and remembered', async () => {
