@@ -297,6 +297,7 @@ export function composeDocuments(options: DocumentsOptions): Documents {
       return remoteModel?.id === id ? remoteModel : await corpora.loadedEmbedder()
     },
     async useEmbedder(id, load = {}) {
+      ;(await import('./engines/choice/catalogue.js')).checkKind('embedding', id)
       ;(await options.consent()).grant(id)
       await loadOne(id, load)
     },

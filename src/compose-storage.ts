@@ -4,6 +4,7 @@ import type { Documents } from './compose-documents.js'
 import type { Models } from './compose-models.js'
 import { createModelSpec, type ModelSources } from './engines/choice/model-spec.js'
 import { deleteWeights, type KeptWeights, listWeights, weightFolder } from './engines/weights/kept-weights.js'
+import { AlcoveError } from './protocol/error.js'
 import type { Settings } from './settings.js'
 import { openStore } from './store/idb-store.js'
 import { hasRoomFor, storageEstimate } from './store/quota.js'
@@ -173,6 +174,11 @@ function storageApi(
         await deleteWeights(cacheName, '')
         await Promise.all([cacheName, ...OLD_CACHES].map((name) => globalThis.caches?.delete(name)))
         await clearPins().catch(() => {})
+      } else {
+        throw new AlcoveError(
+          'invalid-argument',
+          `storage.clear: expected answers, embeddings, corpora, sessions or models, got ${String(kind)}`,
+        )
       }
     },
   }

@@ -35,6 +35,9 @@ export async function compose(settings: Settings): Promise<Core> {
   if (settings.persist) void requestPersistence()
   const readConstraints = async (where: string, given: ModelConstraints | undefined): Promise<ModelConstraints> =>
     given === undefined ? {} : (await import('./engines/choice/constraints.js')).readConstraints(where, given)
+  const checkTask = async (where: string, task: unknown): Promise<void> => {
+    if (task !== 'chat') (await import('./engines/choice/constraints.js')).checkTask(where, task)
+  }
   const own = await readConstraints('createAlcove', settings.constraints)
   let engine: Promise<HttpEngine> | undefined
   /** Remote models: the page pays for them when it names one. */
@@ -127,6 +130,7 @@ export async function compose(settings: Settings): Promise<Core> {
 
   async function use(task: ModelTask, id: string, given?: LoadOptions): Promise<void> {
     const options = readLoadOptions('models.use', given)
+    await checkTask('models.use', task)
     if (task === 'embedding') await (await documents()).useEmbedder(id, options)
     else await models.registry.use(task, id, options)
   }
@@ -171,8 +175,10 @@ export async function compose(settings: Settings): Promise<Core> {
     },
     sessions: async () => (await sessions()).api,
     load,
-    availability: async (task = 'chat') =>
-      task === 'embedding' ? (await documents()).availability() : models.registry.availability(task),
+    async availability(task = 'chat') {
+      await checkTask('availability', task)
+      return task === 'embedding' ? (await documents()).availability() : models.registry.availability(task)
+    },
     async preload(requests, { signal } = {}) {
       const model = await models.resolve(undefined, 'chat', { signal, cache: true })
       await (await import('./engines/cached-model.js')).preloadAnswers(model, requests, { signal })

@@ -85,11 +85,28 @@ export interface Settings {
 
 const DEFAULT_CACHE = { maxEntries: 1000, budgetBytes: 50_000_000, ttlMs: 604_800_000 }
 
+/** What was got, in a word where it is no plain value: it may hold a key, or itself. */
+function show(got: unknown): string {
+  if (typeof got === 'string') return JSON.stringify(got)
+  if (Array.isArray(got)) return got.length === 0 ? 'an empty list' : 'a list'
+  return (typeof got === 'object' && got !== null) || typeof got === 'function'
+    ? `a value of type ${typeof got}`
+    : String(got)
+}
+
 function fail(name: string, expected: string, got: unknown): never {
-  throw new AlcoveError(
-    'invalid-argument',
-    `createAlcove: ${name} must be ${expected}, got ${JSON.stringify(got) ?? String(got)}`,
-  )
+  throw new AlcoveError('invalid-argument', `createAlcove: ${name} must be ${expected}, got ${show(got)}`)
+}
+
+/** A text such as `'false'`, as an attribute gives it, is no `false`. */
+function readFlag(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  return typeof value === 'boolean' ? value : fail(name, 'true or false', value)
+}
+
+/** Options that hold others. */
+function readGroup<Group extends object>(name: string, value: Group | undefined): Group | undefined {
+  return value === undefined || (typeof value === 'object' && value !== null) ? value : fail(name, 'an object', value)
 }
 
 function readAmount(name: string, value: number | undefined, fallback: number): number {
@@ -100,16 +117,20 @@ function readAmount(name: string, value: number | undefined, fallback: number): 
 /** An absolute folder url with a trailing slash, resolved against the page. */
 function readFolderUrl(name: string, value: string | URL | undefined): string | undefined {
   if (value === undefined) return undefined
-  try {
-    const url = new URL(value, globalThis.document?.baseURI ?? globalThis.location?.href)
-    return url.href.endsWith('/') ? url.href : `${url.href}/`
-  } catch {
-    return fail(name, 'a url, absolute or relative to the page', value)
-  }
+  const page = globalThis.document?.baseURI ?? globalThis.location?.href
+  const isText = typeof value === 'string' || value instanceof URL
+  if (!isText || !URL.canParse(value, page)) fail(name, 'a url, absolute or relative to the page', value)
+  const { href } = new URL(value, page)
+  return href.endsWith('/') ? href : `${href}/`
 }
 
-const isModel = (value: unknown, verb: string): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[verb] === 'function'
+/** Whether a value has what every model has, and the verb of its kind. */
+function isModel(value: unknown, verb: 'stream' | 'embed'): boolean {
+  const model = (value ?? {}) as Readonly<Record<string, unknown>>
+  if (typeof model[verb] !== 'function' || typeof model.load !== 'function' || typeof model.id !== 'string')
+    return false
+  return verb === 'embed' || (typeof model.capabilities === 'object' && model.capabilities !== null)
+}
 
 function readModel(model: AlcoveOptions['model']): Settings['model'] {
   const rungs = Array.isArray(model) ? (model as readonly unknown[]) : [model ?? 'auto']
@@ -123,27 +144,34 @@ function readModel(model: AlcoveOptions['model']): Settings['model'] {
  * @throws AlcoveError `invalid-argument` that names the option, what was expected and what was got
  */
 export function readSettings(options: AlcoveOptions): Settings {
-  const { cache, storage, embedder = 'auto' } = options
+  if (typeof options !== 'object' || options === null) fail('its argument', 'an object of options', options)
+  const { embedder = 'auto', confirmDownload, modelMirrors = [] } = options
+  const storage = readGroup('storage', options.storage)
+  const cache = options.cache === false ? false : readGroup('cache', options.cache)
   if (!(typeof embedder === 'string' && embedder !== '') && !isModel(embedder, 'embed')) {
     fail('embedder', "'auto', a model id or an EmbeddingModel", embedder)
   }
   const storageName = storage?.name ?? 'alcove'
-  if (!/^[\w.-]+$/.test(storageName)) fail('storage.name', 'letters, digits, dots, dashes or underscores', storageName)
+  if (typeof storageName !== 'string' || !/^[\w.-]+$/.test(storageName))
+    fail('storage.name', 'letters, digits, dots, dashes or underscores', storageName)
+  if (confirmDownload !== undefined && typeof confirmDownload !== 'function')
+    fail('confirmDownload', 'a function that resolves with true or false', confirmDownload)
+  if (!Array.isArray(modelMirrors)) fail('modelMirrors', 'a list of urls', modelMirrors)
   return {
     model: readModel(options.model),
     embedder,
     constraints: options.constraints,
     maxDownloadBytes: readAmount('maxDownloadBytes', options.maxDownloadBytes, 200_000_000),
-    confirmDownload: options.confirmDownload,
+    confirmDownload,
     modelBaseUrl: readFolderUrl('modelBaseUrl', options.modelBaseUrl ?? (globalThis.location && '/models/')),
-    modelMirrors: (options.modelMirrors ?? []).flatMap((url) => readFolderUrl('modelMirrors', url) ?? []),
-    allowRemoteModels: options.allowRemoteModels ?? true,
+    modelMirrors: modelMirrors.flatMap((url: string | URL) => readFolderUrl('modelMirrors', url) ?? []),
+    allowRemoteModels: readFlag('allowRemoteModels', options.allowRemoteModels, true),
     workerBaseUrl: readFolderUrl('workerBaseUrl', options.workerBaseUrl),
     storageName,
     budgetBytes: readAmount('storage.budgetBytes', storage?.budgetBytes, 2_000_000_000),
-    persist: storage?.persist ?? false,
+    persist: readFlag('storage.persist', storage?.persist, false),
     modelIdleMs: readAmount('modelIdleMs', options.modelIdleMs, 600_000),
-    http: options.http,
+    http: readGroup('http', options.http),
     cache:
       cache === false
         ? undefined

@@ -255,6 +255,7 @@ function readOptions({
   maxParallelCalls = 5,
   toolChoice,
   memory,
+  sampling = {},
 }: AgentOptions): readonly Tool[] {
   const isModel =
     typeof model === 'function' || typeof (model as { stream?: unknown } | undefined)?.stream === 'function'
@@ -271,6 +272,10 @@ function readOptions({
     if (!(value >= 1))
       throw new AlcoveError('invalid-argument', `createAgent: expected ${name} of at least 1, got ${value}`)
   }
+  const { stop = [] } = sampling ?? {}
+  // Ranges are the engine's to check. A text instead of a list would be taken apart into letters.
+  if (typeof sampling !== 'object' || !Array.isArray(stop) || stop.some((text: unknown) => typeof text !== 'string'))
+    throw new AlcoveError('invalid-argument', 'createAgent: expected sampling.stop as a list of texts, in an object')
   const made = tools.map((one) =>
     typeof (one as Partial<Tool>).checkInput === 'function' ? one : makeTool(one as never),
   )

@@ -47,6 +47,11 @@ export function checkSampling(sampling: Sampling | undefined): void {
     const range = `${whole ? 'a whole number' : 'a number'} ${above ? 'above' : 'from'} ${least} to ${most}`
     throw new AlcoveError('invalid-argument', `sampling.${name}: expected ${range}, got ${String(value)}`)
   }
+  const { stop = [], reasoning } = sampling
+  if (!Array.isArray(stop) || stop.some((text: unknown) => typeof text !== 'string'))
+    throw new AlcoveError('invalid-argument', `sampling.stop: expected a list of texts, got ${String(stop)}`)
+  if (reasoning !== undefined && reasoning !== 'on' && reasoning !== 'off')
+    throw new AlcoveError('invalid-argument', `sampling.reasoning: expected 'on' or 'off', got ${String(reasoning)}`)
   checkLogitBias(sampling.logitBias)
 }
 

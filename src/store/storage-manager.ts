@@ -81,7 +81,7 @@ export function createStorageManager({
     if (lacking <= 0) return
     throw new AlcoveError(
       'quota-exceeded',
-      `expected room for ${sizeText(bytes)} on this device, but there is too little`,
+      `expected room for ${sizeText(bytes)} on this device, but ${sizeText(lacking)} too little is free`,
       {
         hint: 'Delete models or documents that are not needed, free space on this device, or choose a smaller model.',
         details: { bytes, missingBytes: lacking },

@@ -1,3 +1,4 @@
+import { AlcoveError } from '../../protocol/error.js'
 import { editDistance } from '../../text/edit-distance.js'
 import type { FileFacts } from '../engine.js'
 import catalogue from './catalogue.json' with { type: 'json' }
@@ -93,4 +94,20 @@ export function nearestIds(wrong: string): string[] {
     .sort((first, second) => first.distance - second.distance)
     .slice(0, NEAREST)
     .map(({ id }) => id)
+}
+
+/**
+ * Refuses a model that is known to be for something else, before it is fetched.
+ * @throws AlcoveError `invalid-argument`
+ */
+export function checkKind(wanted: 'chat' | 'embedding', id: string): void {
+  const [others, what] =
+    wanted === 'chat'
+      ? ([embeddingCatalogue, 'finds passages by meaning and writes no answers'] as const)
+      : ([chatCatalogue, 'writes answers and makes no vectors'] as const)
+  const entry = others.find((each) => each.id === id)
+  if (!entry) return
+  throw new AlcoveError('invalid-argument', `models.use: ${entry.title} ('${id}') ${what}`, {
+    hint: `Choose one of models.list() whose kind is '${wanted}'.`,
+  })
 }

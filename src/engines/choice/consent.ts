@@ -1,4 +1,4 @@
-import { AlcoveError } from '../../protocol/error.js'
+import { AlcoveError, toAlcoveError } from '../../protocol/error.js'
 import { sizeText } from '../../text/size-text.js'
 
 /** A download that somebody has to agree to. */
@@ -32,10 +32,23 @@ export function createConsent(options: ConsentOptions): Consent {
   const asking = new Map<string, Promise<boolean>>()
   const limit = options.saveData ? 0 : options.maxDownloadBytes
 
+  /** Anything but `true` is no consent. */
+  async function putQuestion(request: DownloadRequest): Promise<boolean> {
+    try {
+      return (await options.confirmDownload?.(request)) === true
+    } catch (cause) {
+      const { message } = toAlcoveError(cause, 'internal')
+      throw new AlcoveError('download-refused', `Nobody could be asked about ${request.title}: ${message}`, {
+        cause,
+        hint: 'See the cause: confirmDownload of createAlcove has failed.',
+      })
+    }
+  }
+
   const ask = (request: DownloadRequest): Promise<boolean> => {
     const open = asking.get(request.id)
     if (open) return open
-    const answer = Promise.resolve(options.confirmDownload?.(request) ?? false).finally(() => asking.delete(request.id))
+    const answer = putQuestion(request).finally(() => asking.delete(request.id))
     asking.set(request.id, answer)
     return answer
   }
@@ -50,11 +63,16 @@ export function createConsent(options: ConsentOptions): Consent {
       const unasked = options.saveData ? 'nothing is' : `at most ${sizeText(limit)} are`
       const why = options.confirmDownload ? 'it was not agreed to' : `${unasked} fetched unasked`
       throw new AlcoveError('download-refused', `${title} needs ${size}; ${why}.`, {
-        hint: options.saveData
-          ? 'The browser asks to save data: pass confirmDownload to createAlcove, so that the person can agree.'
-          : 'Pass confirmDownload to createAlcove, raise maxDownloadBytes, or choose a smaller model.',
+        hint: hintFor(options),
         details: { bytes, maxDownloadBytes: limit },
       })
     },
   }
+}
+
+function hintFor({ confirmDownload, saveData }: ConsentOptions): string {
+  if (confirmDownload) return 'Agree to the download when asked again, or choose a smaller model.'
+  return saveData
+    ? 'The browser asks to save data: pass confirmDownload to createAlcove, so that the person can agree.'
+    : 'Pass confirmDownload to createAlcove, raise maxDownloadBytes, or choose a smaller model.'
 }

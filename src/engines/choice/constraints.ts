@@ -31,6 +31,15 @@ const AMOUNTS = [
 const TASKS: readonly unknown[] = ['chat', 'documents', 'tools', 'embedding']
 
 /**
+ * Checks the name of a task.
+ * @throws AlcoveError `invalid-argument`
+ */
+export function checkTask(where: string, task: unknown): void {
+  if (TASKS.includes(task)) return
+  throw new AlcoveError('invalid-argument', `${where}: expected a task of ${TASKS.join(', ')}, got ${String(task)}`)
+}
+
+/**
  * Checks constraints.
  * @param where what they were given to, for the message
  * @throws AlcoveError `invalid-argument` that names the field

@@ -2,7 +2,7 @@ import { AlcoveError, isAlcoveError, toAlcoveError } from '../../protocol/error.
 import type { ChatModel, LoadOptions } from '../../protocol/model.js'
 import { iterate } from '../../runtime/stream.js'
 import { sizeText } from '../../text/size-text.js'
-import { findEntry } from './catalogue.js'
+import { checkKind, findEntry } from './catalogue.js'
 import type { ModelConstraints } from './constraints.js'
 import type { DeviceNotes } from './device-memory.js'
 import { autoRungs, type Rung, rungId, walkLadder } from './ladder.js'
@@ -194,6 +194,7 @@ export async function takeModel(
   load: LoadOptions,
 ): Promise<ChatModel> {
   const { options, taken, chosen } = state
+  checkKind('chat', id)
   const model = await state.get(id)
   const notes = findEntry(id) ? await options.notes?.() : undefined
   await notes?.forget(id)

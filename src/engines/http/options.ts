@@ -126,12 +126,11 @@ function readBaseUrls(baseUrl: HttpOptions['baseUrl'], scope: HttpScope): URL[] 
 }
 
 function readBaseUrl(value: string | URL, { allowRemote, pageUrl }: HttpScope): URL {
-  let url: URL
-  try {
-    url = new URL(value, pageUrl)
-  } catch {
+  // Anything else would be read as a path of the page: prompts would go to its own server.
+  const isAddress = (typeof value === 'string' && value.trim() !== '') || value instanceof URL
+  if (!isAddress || !URL.canParse(value, pageUrl))
     throw new AlcoveError('invalid-argument', 'http.baseUrl: expected an address such as https://host/v1, got none')
-  }
+  const url = new URL(value, pageUrl)
   if (!/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw new AlcoveError(
       'invalid-argument',

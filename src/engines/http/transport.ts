@@ -229,7 +229,8 @@ export function createTransport({ settings, clock = systemClock, random }: Trans
     const error = statusError(response.status, readServerWords(parseOr(text)), place, redact)
     const waitMs = retryAfterMs(response.headers, clock.wallTime())
     if (waitMs === undefined) return error
-    const { code, message, hint, retryable } = error
+    const { code, message, retryable } = error
+    const hint = waitMs > 0 ? `${error.hint} It asks to wait ${sayWait(waitMs)}.` : error.hint
     return new AlcoveError(code, message, { hint, retryable, details: { ...error.details, retryAfterMs: waitMs } })
   }
 
@@ -252,6 +253,13 @@ function noteFailure(circuit: Circuit, error: unknown, signal: AbortSignal): voi
 const askedMs = (error: AlcoveError): number | undefined => {
   const asked = error.details.retryAfterMs
   return typeof asked === 'number' ? asked : undefined
+}
+
+/** `40 s`, `3 min`, `24 h`: rounded up. */
+function sayWait(waitMs: number): string {
+  const seconds = Math.ceil(waitMs / 1_000)
+  if (seconds < 120) return `${seconds} s`
+  return seconds < 7_200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3_600)} h`
 }
 
 function parseOr(text: string): unknown {

@@ -79,10 +79,27 @@ async function measure(
   }
 }
 
+/** Kinds of models that read texts and write none. */
+const ENCODER = /bert|mpnet|electra/
+/** Ends of the names of classes that write. */
+const WRITER = /(?:CausalLM|LMHeadModel|ConditionalGeneration)$/
+
+/** Before anything large is fetched: the library would refuse it afterwards, in words of its own. */
+function requireWriter(id: string, { model_type: type, architectures }: Readonly<Record<string, unknown>>): void {
+  if (!ENCODER.test(String(type)) || [architectures].flat().some((name) => WRITER.test(String(name)))) return
+  throw new AlcoveError(
+    'model-load-failed',
+    `'${id}' writes no answers: it is of the kind '${type}', which reads texts`,
+    {
+      hint: 'Choose a chat model. One like this finds passages by meaning, as `embedder`.',
+    },
+  )
+}
+
 /**
  * Finds the build to use: one that is kept here, else by asking which files there are.
- * @throws AlcoveError `invalid-argument` for an unknown dtype, `model-not-found` when there is no build, and what the
- *   loader throws
+ * @throws AlcoveError `invalid-argument` for an unknown dtype, `model-not-found` when there is no build, `model-load-failed` for a model that
+ * cannot do what is asked of it, and what the loader throws
  */
 export async function findBuild(options: {
   readonly spec: ModelSpec
@@ -94,6 +111,7 @@ export async function findBuild(options: {
   readonly signal?: AbortSignal | undefined
 }): Promise<WeightBuild> {
   const { spec, loader, config, signal } = options
+  if (options.kind === 'chat') requireWriter(spec.id, config)
   const own = config['transformers.js_config'] as { dtype?: unknown } | undefined
   const dtypes = candidates(spec, options.kind, options.device, options.shaderF16, own?.dtype)
   for (const dtype of dtypes) {

@@ -184,3 +184,14 @@ describe('prompt injection', () => {
     expect(JSON.stringify(model.requests.slice(2))).not.toContain('Ann')
   })
 })
+
+describe('sampling of another shape', () => {
+  it.each([['hot'], [null], [{ stop: 'x' }], [{ stop: [1] }], [{ stop: [null] }]])(
+    '%j is refused when the agent is made',
+    (sampling) => {
+      expect(() => createAgent({ model: scriptedModel(['x']), sampling: sampling as never })).toThrow(
+        expect.objectContaining({ code: 'invalid-argument', message: expect.stringContaining('sampling') }),
+      )
+    },
+  )
+})

@@ -28,6 +28,9 @@ const WRONG: readonly Sampling[] = [
   { maxTokens: 0 },
   { repetitionPenalty: 0 },
   { logitBias: { word: 1 } },
+  { stop: 'x' as never },
+  { stop: ['x', null as never] },
+  { reasoning: 'yes' as never },
 ]
 
 describe.each(ENGINES)('%s refuses before it loads anything', (_name, create) => {

@@ -73,6 +73,22 @@ describe('findBuild', () => {
     expect((await find(files, {}, { text_config: {} })).files).toEqual(['onnx/decoder_model_merged_q4.onnx'])
   })
 
+  it('takes no model that only reads for one that writes', async () => {
+    const bert = { model_type: 'bert', architectures: ['BertModel'] }
+    await expect(find(ALL, {}, bert)).rejects.toMatchObject({
+      code: 'model-load-failed',
+      message: expect.stringContaining("kind 'bert'"),
+    })
+    expect((await find(ALL, { kind: 'embedding' }, bert)).dtype).toBe('q8')
+    for (const config of [
+      { model_type: 'modernbert-decoder', architectures: ['ModernBertDecoderForCausalLM'] },
+      { model_type: 'llama', architectures: ['LlamaForCausalLM'] },
+      {},
+    ]) {
+      expect((await find(ALL, {}, config)).dtype).toBe('q4')
+    }
+  })
+
   it('says what it looked for', async () => {
     await expect(find({})).rejects.toMatchObject({ code: 'model-not-found' })
     await expect(find(ALL, { spec: { ...spec, dtype: 'q3' } })).rejects.toMatchObject({ code: 'invalid-argument' })

@@ -85,7 +85,11 @@ describe('retries', () => {
   test('a wait beyond the time allowed is not begun', async () => {
     const server = await serve(failThen(1, status(429, { 'retry-after': '3600' })))
     const { error } = await readParts(openModel(server))
-    expect(error).toMatchObject({ code: 'http-status', details: { status: 429, retryAfterMs: 3_600_000 } })
+    expect(error).toMatchObject({
+      code: 'http-status',
+      hint: expect.stringContaining('asks to wait 60 min'),
+      details: { status: 429, retryAfterMs: 3_600_000 },
+    })
   })
 
   test('a refusal of max_tokens is met with max_completion_tokens, and remembered', async () => {
@@ -423,6 +427,10 @@ describe('configuration', () => {
   test.each([
     [undefined],
     [{ baseUrl: [] }],
+    [{}],
+    [{ baseUrl: '' }],
+    [{ baseUrl: ['/v1', null] }],
+    ['https://host/v1'],
     [{ baseUrl: 'ftp://host/v1' }],
     [{ baseUrl: 'https://name:password@host/v1' }],
     [{ baseUrl: '/v1', connections: { perHost: 0 } }],
@@ -431,7 +439,7 @@ describe('configuration', () => {
   ])('%j is refused', (options) => {
     let error: unknown
     try {
-      createHttpEngine(options, scope)
+      createHttpEngine(options as never, scope)
     } catch (thrown) {
       error = thrown
     }
