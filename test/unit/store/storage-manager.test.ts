@@ -48,7 +48,7 @@ describe('a reservation', () => {
     const { manager } = setUp({ answers: 200 })
     await expect(manager.reserve(2_000)).rejects.toMatchObject({
       code: 'quota-exceeded',
-      message: expect.stringContaining('room for 2.0 KB on this device, but 1.0 KB too little'),
+      message: expect.stringContaining('room for 2 KB on this device, but 1 KB too little'),
       details: { bytes: 2_000, missingBytes: 1_040 },
     })
   })
