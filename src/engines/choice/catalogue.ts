@@ -9,7 +9,7 @@ import catalogue from './catalogue.json' with { type: 'json' }
  */
 export interface CatalogueEntry {
   readonly id: string
-  /** Builds of one model have one family: of these, the first that fits is taken. */
+  /** Builds of one model have one family: of these, the first of each engine that fits is tried. */
   readonly family: string
   readonly title: string
   readonly goodFor: string

@@ -31,7 +31,7 @@ export interface PlanInput {
   readonly stored?: ReadonlySet<string> | undefined
   /** What may be fetched without asking, in bytes, and whether somebody can be asked. @default all may be fetched */
   readonly consent?: { readonly unaskedBytes: number; readonly canAsk: boolean } | undefined
-  /** Whether models may be reordered: those of the page's language first, one build of each. @default false: the author's order holds */
+  /** Whether models may be reordered: those of the page's language first, one build of each by each engine. @default false: the author's order holds */
   readonly isFree?: boolean | undefined
 }
 
@@ -62,22 +62,21 @@ const DEFAULT_FIRST_TOKEN_MS = 60_000
 export function planLadder(ids: readonly string[], input: PlanInput): LadderPlan {
   const refused: Refusal[] = []
   const rungs: PlannedRung[] = []
-  const families = new Set<string>()
-  const hopeless = new Set<string>()
+  /** One build of a model by each engine: another engine's is for when this one fails. */
+  const done = new Set<string>()
   for (const id of input.isFree ? byLanguage(ids, input.device.language) : ids) {
     const entry = byId.get(id)
-    if (input.isFree && entry && families.has(entry.family)) continue
     const build = entry && `${id.slice(0, id.indexOf(':'))} ${entry.family}`
-    if (input.isFree && build && hopeless.has(build)) continue
+    if (input.isFree && build && done.has(build)) continue
     const verdict = judge(id, entry, input)
     if (verdict instanceof AlcoveError) {
       refused.push({ model: id, code: verdict.code, reason: verdict.message })
       // A later build of an engine is for cards that lack something, and larger in every respect.
-      if (build && verdict.code !== 'webgpu-unavailable') hopeless.add(build)
+      if (build && verdict.code !== 'webgpu-unavailable') done.add(build)
       continue
     }
     rungs.push(verdict)
-    if (entry) families.add(entry.family)
+    if (build) done.add(build)
   }
   return { rungs: input.isFree ? byContext(rungs) : rungs, refused }
 }

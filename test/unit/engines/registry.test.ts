@@ -100,6 +100,16 @@ describe('the walk', () => {
     expect(second.log).toContain(`load ${QWEN_4B}`)
   })
 
+  test('goes on to another engine with the same model when one engine cannot load it', async () => {
+    const { registry } = setUp('auto', {
+      device: { memoryBytes: 2 * 2 ** 30, language: 'zh' },
+      load: (id) => {
+        if (id.startsWith('webllm:')) throw new AlcoveError('model-load-failed', 'LinkError')
+      },
+    })
+    expect((await registry.resolve('chat')).id).toBe('transformers:onnx-community/Qwen3-0.6B-ONNX')
+  })
+
   test('does not go into a crash loop: a model under which the page ended twice is passed over', async () => {
     const { notes, store } = setUp('auto')
     await notes.starting(QWEN_4B)
