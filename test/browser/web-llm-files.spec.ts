@@ -2,7 +2,7 @@ import type { Page } from '@playwright/test'
 import type { AgentRun, Alcove } from 'alcove'
 import { test as base, expect, origins } from './setup.js'
 import { type ServedFile, type SlowServer, startSlowServer } from './slow-server.js'
-import { emptyModel } from './web-llm-files.js'
+import { emptyModel, mlcModel } from './web-llm-files.js'
 
 interface Harness {
   alcove: Alcove
@@ -43,13 +43,19 @@ const serve = (slow: SlowServer, files: ReadonlyMap<string, ServedFile>) => {
 }
 
 /** Begins a run of the model; how it goes is in `webLlm`. */
-const begin = (page: Page, options: { readonly maxDownloadBytes?: number } = {}) =>
+const begin = (page: Page, options: { readonly maxDownloadBytes?: number } = {}, model = ID) =>
   page.evaluate(
-    async ([model, given]) => {
+    async ([id, given]) => {
       const { createAlcove } = await import('/dist/index.js')
-      const alcove = createAlcove({ model, allowRemoteModels: false, storage: { name: 'web-llm-files' }, ...given })
+      const alcove = createAlcove({
+        model: id,
+        allowRemoteModels: false,
+        cache: false,
+        storage: { name: 'web-llm-files' },
+        ...given,
+      })
       const status: Harness['status'] = { bytes: 0, total: 0, rate: false, messages: [] }
-      const run = alcove.agent().stream('a')
+      const run = alcove.agent({ sampling: { temperature: 0, maxTokens: 8 } }).stream('Once upon a time')
       const read = async () => {
         for await (const part of run) {
           if (part.type !== 'status') continue
@@ -63,7 +69,7 @@ const begin = (page: Page, options: { readonly maxDownloadBytes?: number } = {})
       }
       Object.assign(window, { webLlm: { alcove, run, ended: read(), status } })
     },
-    [ID, options] as const,
+    [model, options] as const,
   )
 
 const ended = (page: Page) => page.evaluate(() => window.webLlm.ended)
@@ -256,6 +262,41 @@ test.describe('the files of a WebLLM model', () => {
     }
     expect(asked(slow, 'shard_0.bin')).toHaveLength(1)
   })
+})
+
+test('a real WebLLM model answers from files that came through the loader, also when they were mended', async ({
+  page,
+  slow,
+}) => {
+  test.skip(!mlcModel, 'needs ALCOVE_MLC_DIR: a folder with <id>/resolve/main/ of an f32 build and its lib.wasm')
+  test.setTimeout(600_000)
+  const asked = () => slow.asked.filter(({ path, method }) => method === 'GET' && path.includes(`/${mlcModel}/`))
+  const answer = async () => {
+    await begin(page, {}, `webllm:${mlcModel}`)
+    expect(await ended(page)).toMatch(/^(?:stop|length)$/)
+    return page.evaluate(() => window.webLlm.run.text)
+  }
+  const first = await answer()
+  expect(first.length).toBeGreaterThan(5)
+  const names = asked().map(({ path }) => path.split('/').at(-1))
+  expect(names.toSorted(), 'each file once').toEqual([...new Set(names)].toSorted())
+  const library = await page.evaluate(async () => {
+    await window.webLlm.alcove.close()
+    const kept = await (await navigator.storage.getDirectory()).getDirectoryHandle('web-llm-files-models')
+    for await (const handle of (kept as unknown as { values(): AsyncIterable<FileSystemFileHandle> }).values()) {
+      const file = await handle.getFile()
+      if ((await file.slice(0, 4).text()) === '\0asm') return file.size
+    }
+    return 0
+  })
+  expect(await changeKept(page, library, 'overwrite')).toBe(1)
+  await page.reload()
+  slow.asked.length = 0
+  expect(await answer()).toBe(first)
+  expect(
+    asked().map(({ path }) => path.split('/').at(-1)),
+    'what was broken, and no more',
+  ).toEqual(['lib.wasm'])
 })
 
 /** A valid module that wants what WebLLM does not have, as a library for another version does. */
