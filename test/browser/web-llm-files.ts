@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 
 /** Functions of a model library that WebLLM calls on its way to the weights. Each answers 0, which means success. */
 const FUNCTIONS = [
@@ -103,3 +105,14 @@ export function emptyModel(shards: readonly number[], { md5 = true } = {}): Map<
   files.set('tensor-cache.json', Buffer.from(JSON.stringify({ metadata: { ParamSize: 0 }, records })))
   return files
 }
+
+/** Name of the first model in a folder that has its configuration and its compiled library. */
+function findMlcModel(folder: string | undefined): string | undefined {
+  if (!folder || !existsSync(folder)) return undefined
+  return readdirSync(folder).find((name) =>
+    ['mlc-chat-config.json', 'lib.wasm'].every((file) => existsSync(join(folder, name, 'resolve', 'main', file))),
+  )
+}
+
+/** A real model in WebLLM's layout, where this machine has one. */
+export const mlcModel = findMlcModel(process.env.ALCOVE_MLC_DIR)

@@ -1,17 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, origins, test } from './setup.js'
-
-const mlcFolder = process.env.ALCOVE_MLC_DIR
-
-/** Name of the first model in the folder that has its configuration and its compiled library. */
-function findMlcModel(): string | undefined {
-  if (!mlcFolder || !existsSync(mlcFolder)) return undefined
-  return readdirSync(mlcFolder).find((name) =>
-    ['mlc-chat-config.json', 'lib.wasm'].every((file) => existsSync(join(mlcFolder, name, 'resolve', 'main', file))),
-  )
-}
-const mlcModel = findMlcModel()
+import { mlcModel } from './web-llm-files.js'
 
 test.describe('WebLLM', () => {
   test('says what is there, and why not, without loading', async ({ blank }) => {
