@@ -10,10 +10,12 @@ const disturb = (page: Page, setup: RecoverySetup, harm: 'crash' | 'test', maxTo
     maxTokens,
   ] as const)
 
-/** The loop never answers: the worker ends first. */
+/** In a task of their own: a browser waits for the end of what a debugger runs in a worker, also when that is terminated. */
 function freezeWorkers(page: Page): void {
   const loop = () => {
-    for (;;);
+    setTimeout(() => {
+      for (;;);
+    })
   }
   for (const worker of page.workers()) if (worker.url().includes('llm.worker')) worker.evaluate(loop).catch(() => {})
 }
