@@ -218,6 +218,36 @@ test.describe('a GPU that crashes again', () => {
 })
 
 test.describe('memory that is not there', () => {
+  test('a GPU without memory for a buffer leaves the model on the processor, and the same stream goes on', async ({
+    page,
+  }) => {
+    test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
+    // The browser's own refusal: from now on each buffer that is asked for is larger than any GPU has.
+    const enlarge = `{
+      const create = GPUDevice.prototype.createBuffer
+      GPUDevice.prototype.createBuffer = function (descriptor) {
+        const isLarge = globalThis.asksForTooMuch && descriptor.size >= 1024 && !descriptor.mappedAtCreation
+        return create.call(this, isLarge ? { ...descriptor, size: 2 ** 36 } : descriptor)
+      }
+    }`
+    await page.route('**/dist/workers/llm.worker.js', async (route) => {
+      const body = enlarge + (await (await route.fetch()).text())
+      await route.fulfill({ contentType: 'text/javascript', body })
+    })
+    await page.goto(new URL('/pages/blank.html', origins().home).href)
+    await page.exposeFunction('doHarm', async () => {
+      const worker = page.workers().find((each) => each.url().includes('llm.worker'))
+      await worker?.evaluate(() => Object.assign(globalThis, { asksForTooMuch: true }))
+    })
+    const setup: RecoverySetup = { id: models.story as string, spec: { device: 'webgpu' } }
+    const { whole, told, next, failures, device } = await disturb(page, setup, 'test', 40)
+    expect(failures).toEqual(['out-of-memory smaller'])
+    expect(told).toMatchObject({ error: undefined, finish: 'length', text: whole.text })
+    expect(told.statuses).toContain('recovered')
+    expect(device).toBe('wasm')
+    expect(next).toMatchObject({ error: undefined, finish: 'length' })
+  })
+
   test('a context that no memory holds becomes a shorter one, and the same stream goes on', async ({ blank }) => {
     const path = modelPath('stories260K/stories260K.gguf')
     test.skip(!path, 'needs stories260K as GGUF in the models folder')

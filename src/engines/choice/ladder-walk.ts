@@ -98,13 +98,21 @@ async function makeReady(rung: Rung, planned: PlannedRung | undefined, attempt: 
     const model = await state.open(rung, contextTokens === usual ? undefined : contextTokens)
     try {
       await loadNoted(state, model, contextTokens, load, notes)
-      return { model: notes && findEntry(rung) ? observeModel(model, notes) : model, contextTokens }
+      return {
+        model: notes && findEntry(rung) ? observeModel(model, notes, () => forget(state, rung)) : model,
+        contextTokens,
+      }
     } catch (error) {
       if (isAlcoveError(error, 'download-refused')) noteDeclined(rung, attempt)
       if (!isAlcoveError(error, 'out-of-memory') || at === contexts.length - 1) throw error
     }
   }
   throw new AlcoveError('internal', `'${rung}' has no context to be tried with`)
+}
+
+/** The next answer has the ladder walked anew, where what was noted of the model now speaks against it. */
+function forget(state: RegistryState, id: string): void {
+  for (const [key, model] of state.chosen) if (model.id === id) state.chosen.delete(key)
 }
 
 /** Loads a model and keeps book: what it fails with, and whether the page outlives its start. */
