@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { chromium, type Page } from '@playwright/test'
 import type { RecoverySetup } from './pages/recovery.js'
 import { expect, modelPath, models, origins, test } from './setup.js'
@@ -168,6 +168,50 @@ for (const { name, id } of engines) {
     })
   })
 }
+
+/** A model of WebLLM in its own layout, where one was made. */
+const mlc = process.env.ALCOVE_MLC_DIR
+  ? readdirSync(process.env.ALCOVE_MLC_DIR).find((name) => name.endsWith('-MLC'))
+  : undefined
+
+test.describe('a failing engine: WebLLM', () => {
+  test.skip(!mlc, 'needs a self-hosted model in ALCOVE_MLC_DIR')
+  const setup: RecoverySetup = { id: `webllm:${mlc}` }
+
+  test('a worker that dies without a word: the same stream goes on from its text', async ({ blank }) => {
+    const { whole, told, next, failures } = await disturb(blank, setup, 'crash', 20)
+    expect(told).toMatchObject({ error: undefined, finish: whole.finish, text: whole.text })
+    expect(told.statuses).toContain('recovered')
+    expect(failures).toEqual(['worker-crashed again'])
+    expect(next.error).toBeUndefined()
+  })
+
+  test('a crashed GPU process: the same stream goes on from its text', async () => {
+    const browser = await chromium.launch(test.info().project.use.launchOptions)
+    try {
+      const page = await browser.newPage()
+      await page.goto(new URL('/pages/blank.html', origins().home).href)
+      await page.exposeFunction('doHarm', async () => {
+        const session = await browser.newBrowserCDPSession()
+        await session.send('Browser.crashGpuProcess').catch(() => {})
+      })
+      const { whole, told, next, failures } = await disturb(page, setup, 'test', 40)
+      expect(failures).toEqual(['device-lost again'])
+      expect(told).toMatchObject({ error: undefined, finish: whole.finish, text: whole.text })
+      expect(next.error).toBeUndefined()
+    } finally {
+      await browser.close()
+    }
+  })
+
+  test('a worker that dies between two answers costs a load, and no error', async ({ blank }) => {
+    const { first, noticed, unnoticed } = await blank.evaluate(
+      async (options) => (await import('/pages/recovery.js')).dieBetween(options),
+      setup,
+    )
+    for (const told of [noticed, unnoticed]) expect(told).toMatchObject({ error: undefined, text: first.text })
+  })
+})
 
 test.describe('a failing GPU', () => {
   test('a crashed GPU process ends in a recovered stream or one typed error', async ({ blank }) => {
