@@ -199,7 +199,8 @@ export async function takeModel(
   if (isTight) await before.dispose().catch(() => {})
   await loadNoted(state, model, undefined, load, notes)
   taken.set(task, notes ? observeModel(model, notes) : model)
-  if (isLeft && !isTight) await before.dispose().catch(() => {})
+  // Not waited for: it finishes the answer under way, whose reader may be waiting for this.
+  if (isLeft && !isTight) void before.dispose().catch(() => {})
   return model
 }
 
