@@ -1,12 +1,13 @@
-import { missingModel } from './lib/client.js'
+import { loadAlcove } from './lib/alcove.js'
+import { missingModel, openClient } from './lib/client.js'
 import { openEngine, timeAnswer } from './lib/engine-model.js'
 import { type BenchContext, type Figure, measureOf, type Report } from './lib/result.js'
-import { sleep } from './lib/rounds.js'
+import { sleep, timeOf } from './lib/rounds.js'
 import { summarize } from './lib/statistics.js'
 import { measureUnloading } from './lib/unloading.js'
 
 export const what =
-  'A chat engine that fails under a running answer: time until the same stream goes on. Memory after loading and unloading.'
+  'A chat engine that fails under a running answer: time until the same stream goes on. Aborts, another model on the same page, and memory after loading and unloading.'
 
 /** What the driver lets this page do. */
 interface Driver {
@@ -150,6 +151,76 @@ async function measureRecovery(context: BenchContext, engine: Engine, harm: Harm
   return figuresOf(`${harm.what}, ${engine.name}`, rounds, goalMs)
 }
 
+/** An abort in the middle of an answer: until the same model has the first text of another, short one. */
+async function measureAbort(context: BenchContext, { id, device, name }: Engine): Promise<Figure[]> {
+  const { model, host } = openEngine(context, id, { device })
+  const short = { messages: [{ role: 'user' as const, content: 'Hi' }], sampling: { temperature: 0, maxTokens: 1 } }
+  const long = { messages: [{ role: 'user' as const, content: PROMPT }], sampling: { temperature: 0, maxTokens: 200 } }
+  const aborted: number[] = []
+  const undisturbed: number[] = []
+  for (let round = -1; round < (context.quick ? 1 : 5); round++) {
+    const before = (await timeAnswer(model, short)).firstMs
+    const controller = new AbortController()
+    let abortedAt = 0
+    const onPart = (_part: unknown, deltas: number) => {
+      if (deltas < 5 || abortedAt > 0) return
+      abortedAt = performance.now()
+      controller.abort()
+    }
+    await timeAnswer(model, long, { signal: controller.signal, onPart }).catch(() => {})
+    if (abortedAt === 0) throw new Error('expected an answer of more than five pieces')
+    await timeAnswer(model, short)
+    if (round < 0) continue
+    aborted.push(performance.now() - abortedAt)
+    undisturbed.push(before)
+  }
+  await host.close()
+  return [
+    {
+      what: `From an abort in an answer to the first text of the next, ${name}`,
+      unit: 'ms',
+      ...measureOf(summarize(aborted)),
+      baselines: [{ what: 'the same with no answer under way', ...measureOf(summarize(undisturbed)) }],
+    },
+  ]
+}
+
+/** From `models.use` to the first text of the other model, on one page; against a client that begins with that model. */
+async function measureSwitch(context: BenchContext): Promise<Figure[]> {
+  const library = await loadAlcove()
+  const options = { storage: { name: 'bench-switch' } }
+  const ask = async (client: ReturnType<typeof openClient>) => {
+    const agent = client.agent({ sampling: { temperature: 0, maxTokens: 1 } })
+    return (await agent.generate(PROMPT)).text
+  }
+  const client = openClient(library, context, { ...options, model: GGUF.id })
+  await ask(client)
+  const switched: number[] = []
+  const fresh: number[] = []
+  for (let round = -1; round < (context.quick ? 1 : 3); round++) {
+    const own = await timeOf(async () => {
+      await client.models.use('chat', CHAT.id)
+      await ask(client)
+    })
+    await client.models.use('chat', GGUF.id)
+    const other = openClient(library, context, { ...options, model: CHAT.id })
+    const first = await timeOf(() => ask(other))
+    await other.close()
+    if (round < 0) continue
+    switched.push(own)
+    fresh.push(first)
+  }
+  await client.close()
+  return [
+    {
+      what: `From models.use to the first text of the other model, ${CHAT.name}, in place of ${GGUF.name}`,
+      unit: 'ms',
+      ...measureOf(summarize(switched)),
+      baselines: [{ what: 'a client that begins with that model', ...measureOf(summarize(fresh)) }],
+    },
+  ]
+}
+
 interface Part {
   /** Folders of models that it needs. */
   readonly needs: readonly string[]
@@ -182,6 +253,9 @@ function partsOf(context: BenchContext): Record<string, Part> {
     'killed-transformers': killed(CHAT),
     'killed-wllama': killed(GGUF),
     'crashed-gpu': crashed(GPU),
+    'aborted-transformers': part(CHAT, (context) => measureAbort(context, CHAT)),
+    'aborted-wllama': part(GGUF, (context) => measureAbort(context, GGUF)),
+    switched: { needs: [CHAT.folder, GGUF.folder], measure: measureSwitch },
     // Waits, both of which the driver makes at one time.
     'frozen-transformers': frozen(CHAT),
     'frozen-wllama': frozen(GGUF),

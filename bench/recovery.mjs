@@ -42,8 +42,11 @@ async function openPage(browser, url) {
   await page.exposeFunction('crashGpu', () => session.send('Browser.crashGpuProcess').catch(() => {}))
   await page.exposeFunction('endWorkers', () => inWorkers(page, () => globalThis.close()))
   await page.exposeFunction('freezeWorkers', () =>
+    // In a task of its own: a browser waits for the end of what a debugger runs in a worker, also when that is terminated.
     inWorkers(page, () => {
-      for (;;);
+      setTimeout(() => {
+        for (;;);
+      })
     }),
   )
   if (process.platform === 'linux') {

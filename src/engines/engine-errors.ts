@@ -24,6 +24,18 @@ const MEANINGS: readonly Meaning[] = [
     what: 'the GPU device was lost',
   },
   {
+    // A buffer that could not be had is invalid, which is told when it is used: by WebGPU's own words, in ONNX Runtime's or not.
+    pattern:
+      /is invalid due to a previous error|GPUOutOfMemory|exceeds the max(?:imum)? buffer size|max buffer size limit/i,
+    code: 'out-of-memory',
+    what: 'the GPU has no memory for this',
+  },
+  {
+    pattern: /OrtRun\(\).*webgpu/is,
+    code: 'device-lost',
+    what: 'the GPU failed',
+  },
+  {
     pattern:
       /bad_alloc|out of memory|memory access out of bounds|Array buffer allocation failed|Invalid typed array length|failed to allocate|Cannot enlarge memory|OOM|Aborted\(|\bAborted\b|unreachable executed/i,
     code: 'out-of-memory',

@@ -1,5 +1,5 @@
 import { type AlcoveError, isAlcoveError } from '../protocol/error.js'
-import type { ModelPart, ModelRequest } from '../protocol/model.js'
+import type { ChatModel, ModelPart, ModelRequest } from '../protocol/model.js'
 import type { ModelSpec } from './engine.js'
 import { estimateTokens } from './flat-messages.js'
 import type { ModelFailure } from './worker-model.js'
@@ -17,6 +17,8 @@ export interface BrokenAnswer {
   readonly isPlainText: boolean
   /** What made it break before. */
   readonly first?: unknown
+  /** Where it ran. */
+  readonly device?: ChatModel['device']
 }
 
 /** How to go on with a broken answer. */
@@ -64,8 +66,12 @@ export function planRecovery(broken: BrokenAnswer): Recovery | undefined {
   }
 }
 
-/** After a GPU was lost, it was lost again or did not come back: browsers give no other after the second crash. */
-function isGpuGone({ error, first }: BrokenAnswer): boolean {
+/**
+ * After a GPU was lost, it was lost again or did not come back: browsers give no other after the second crash. Or its memory is short:
+ * this engine takes it as a conversation grows, so that a shorter context would not help.
+ */
+function isGpuGone({ error, first, spec, device }: BrokenAnswer): boolean {
+  if (isAlcoveError(error, 'out-of-memory')) return device === 'webgpu' || spec.device === 'webgpu'
   if (!isAlcoveError(first, 'device-lost')) return false
   return isAlcoveError(error, 'device-lost') || isAlcoveError(error, 'webgpu-unavailable')
 }
@@ -131,8 +137,10 @@ export function judgeFailure(failure: Failure): Verdict {
       // A listener that throws must not break the answer.
     }
   }
-  // An engine that refuses to go on says so in words that mean nothing to who asked for a whole answer.
-  const isRefusal = first !== undefined && written.length > 0 && isAlcoveError(error, 'invalid-argument')
+  // An engine that refuses to go on, or files that may not be fetched for it, mean nothing to who asked for an answer.
+  const isRefusal =
+    first !== undefined &&
+    ((written.length > 0 && isAlcoveError(error, 'invalid-argument')) || isAlcoveError(error, 'download-refused'))
   if (recovery === undefined) return { error: isRefusal ? first : error }
   const adapt = (part: ModelPart) => (part.type === 'model-usage' ? addWritten(part, written) : part)
   return { error, next: { ...recovery, request: continueFrom(request, written), adapt } }

@@ -21,7 +21,7 @@ import type { Failure, Verdict } from './recovery.js'
 import type { LlmApi, ModelDescription } from './serve-model.js'
 
 /** What was tried, without what the model itself knows. */
-type Attempt = Omit<Failure, 'error' | 'spec' | 'contextTokens' | 'onFailure'>
+type Attempt = Omit<Failure, 'error' | 'spec' | 'contextTokens' | 'device' | 'onFailure'>
 
 export interface WorkerModelOptions {
   readonly spec: ModelSpec
@@ -268,10 +268,11 @@ class WorkerModel implements ChatModel {
   async #goOn(error: unknown, answer: Attempt, signal: AbortSignal): Promise<NonNullable<Verdict['next']>> {
     const { contextTokens } = this
     const spec = this.#spec
+    const device = this.#description?.device
     const recovery = signal.aborted ? undefined : await importRecovery().catch(() => undefined)
     this.#replaceWorkerAfter(error)
     const { onFailure } = this.#options
-    const verdict = recovery?.judgeFailure({ ...answer, error, spec, contextTokens, onFailure })
+    const verdict = recovery?.judgeFailure({ ...answer, error, spec, contextTokens, device, onFailure })
     const next = verdict?.next
     if (!next || signal.aborted) throw verdict ? verdict.error : error
     this.#spec = next.spec

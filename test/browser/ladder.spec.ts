@@ -242,10 +242,9 @@ test.describe('the ladder', () => {
             }
             if (deltas !== 5 || switched) continue
             switched = alcove.models.use('chat', to)
-            // The reader holds the answer up while the other model is loaded.
-            await Promise.race([switched, new Promise((resolve) => setTimeout(resolve, 3_000))])
+            // The reader holds the answer up until the other model is there.
+            await switched
           }
-          await switched
           const finish = (await run.finish).reason
           const next = (await agent.generate('One day')).usage.modelId
           await alcove.close()

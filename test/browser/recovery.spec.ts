@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { chromium, type Page } from '@playwright/test'
 import type { RecoverySetup } from './pages/recovery.js'
 import { expect, modelPath, models, origins, test } from './setup.js'
@@ -10,10 +10,12 @@ const disturb = (page: Page, setup: RecoverySetup, harm: 'crash' | 'test', maxTo
     maxTokens,
   ] as const)
 
-/** The loop never answers: the worker ends first. */
+/** In a task of their own: a browser waits for the end of what a debugger runs in a worker, also when that is terminated. */
 function freezeWorkers(page: Page): void {
   const loop = () => {
-    for (;;);
+    setTimeout(() => {
+      for (;;);
+    })
   }
   for (const worker of page.workers()) if (worker.url().includes('llm.worker')) worker.evaluate(loop).catch(() => {})
 }
@@ -167,6 +169,50 @@ for (const { name, id } of engines) {
   })
 }
 
+/** A model of WebLLM in its own layout, where one was made. */
+const mlc = process.env.ALCOVE_MLC_DIR
+  ? readdirSync(process.env.ALCOVE_MLC_DIR).find((name) => name.endsWith('-MLC'))
+  : undefined
+
+test.describe('a failing engine: WebLLM', () => {
+  test.skip(!mlc, 'needs a self-hosted model in ALCOVE_MLC_DIR')
+  const setup: RecoverySetup = { id: `webllm:${mlc}` }
+
+  test('a worker that dies without a word: the same stream goes on from its text', async ({ blank }) => {
+    const { whole, told, next, failures } = await disturb(blank, setup, 'crash', 20)
+    expect(told).toMatchObject({ error: undefined, finish: whole.finish, text: whole.text })
+    expect(told.statuses).toContain('recovered')
+    expect(failures).toEqual(['worker-crashed again'])
+    expect(next.error).toBeUndefined()
+  })
+
+  test('a crashed GPU process: the same stream goes on from its text', async () => {
+    const browser = await chromium.launch(test.info().project.use.launchOptions)
+    try {
+      const page = await browser.newPage()
+      await page.goto(new URL('/pages/blank.html', origins().home).href)
+      await page.exposeFunction('doHarm', async () => {
+        const session = await browser.newBrowserCDPSession()
+        await session.send('Browser.crashGpuProcess').catch(() => {})
+      })
+      const { whole, told, next, failures } = await disturb(page, setup, 'test', 40)
+      expect(failures).toEqual(['device-lost again'])
+      expect(told).toMatchObject({ error: undefined, finish: whole.finish, text: whole.text })
+      expect(next.error).toBeUndefined()
+    } finally {
+      await browser.close()
+    }
+  })
+
+  test('a worker that dies between two answers costs a load, and no error', async ({ blank }) => {
+    const { first, noticed, unnoticed } = await blank.evaluate(
+      async (options) => (await import('/pages/recovery.js')).dieBetween(options),
+      setup,
+    )
+    for (const told of [noticed, unnoticed]) expect(told).toMatchObject({ error: undefined, text: first.text })
+  })
+})
+
 test.describe('a failing GPU', () => {
   test('a crashed GPU process ends in a recovered stream or one typed error', async ({ blank }) => {
     test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
@@ -216,6 +262,36 @@ test.describe('a GPU that crashes again', () => {
 })
 
 test.describe('memory that is not there', () => {
+  test('a GPU without memory for a buffer leaves the model on the processor, and the same stream goes on', async ({
+    page,
+  }) => {
+    test.skip(!models.story, 'needs stories260K as ONNX in the models folder')
+    // The browser's own refusal: from now on each buffer that is asked for is larger than any GPU has.
+    const enlarge = `{
+      const create = GPUDevice.prototype.createBuffer
+      GPUDevice.prototype.createBuffer = function (descriptor) {
+        const isLarge = globalThis.asksForTooMuch && descriptor.size >= 1024 && !descriptor.mappedAtCreation
+        return create.call(this, isLarge ? { ...descriptor, size: 2 ** 36 } : descriptor)
+      }
+    }`
+    await page.route('**/dist/workers/llm.worker.js', async (route) => {
+      const body = enlarge + (await (await route.fetch()).text())
+      await route.fulfill({ contentType: 'text/javascript', body })
+    })
+    await page.goto(new URL('/pages/blank.html', origins().home).href)
+    await page.exposeFunction('doHarm', async () => {
+      const worker = page.workers().find((each) => each.url().includes('llm.worker'))
+      await worker?.evaluate(() => Object.assign(globalThis, { asksForTooMuch: true }))
+    })
+    const setup: RecoverySetup = { id: models.story as string, spec: { device: 'webgpu' } }
+    const { whole, told, next, failures, device } = await disturb(page, setup, 'test', 40)
+    expect(failures).toEqual(['out-of-memory smaller'])
+    expect(told).toMatchObject({ error: undefined, finish: 'length', text: whole.text })
+    expect(told.statuses).toContain('recovered')
+    expect(device).toBe('wasm')
+    expect(next).toMatchObject({ error: undefined, finish: 'length' })
+  })
+
   test('a context that no memory holds becomes a shorter one, and the same stream goes on', async ({ blank }) => {
     const path = modelPath('stories260K/stories260K.gguf')
     test.skip(!path, 'needs stories260K as GGUF in the models folder')

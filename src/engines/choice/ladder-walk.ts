@@ -108,13 +108,21 @@ async function makeReady(rung: Rung, planned: PlannedRung | undefined, attempt: 
     const model = await state.open(rung, contextTokens === usual ? undefined : contextTokens)
     try {
       await loadNoted(state, model, contextTokens, load, notes)
-      return { model: notes && findEntry(rung) ? observeModel(model, notes) : model, contextTokens }
+      return {
+        model: notes && findEntry(rung) ? observeModel(model, notes, () => forget(state, rung)) : model,
+        contextTokens,
+      }
     } catch (error) {
       if (isAlcoveError(error, 'download-refused')) noteDeclined(rung, attempt)
       if (!isAlcoveError(error, 'out-of-memory') || at === contexts.length - 1) throw error
     }
   }
   throw new AlcoveError('internal', `'${rung}' has no context to be tried with`)
+}
+
+/** The next answer has the ladder walked anew, where what was noted of the model now speaks against it. */
+function forget(state: RegistryState, id: string): void {
+  for (const [key, model] of state.chosen) if (model.id === id) state.chosen.delete(key)
 }
 
 /** Loads a model and keeps book: what it fails with, and whether the page outlives its start. */
@@ -204,7 +212,8 @@ export async function takeModel(
   if (isTight) await before.dispose().catch(() => {})
   await loadNoted(state, model, undefined, load, notes)
   taken.set(task, notes ? observeModel(model, notes) : model)
-  if (isLeft && !isTight) await before.dispose().catch(() => {})
+  // Not waited for: it finishes the answer under way, whose reader may be waiting for this.
+  if (isLeft && !isTight) void before.dispose().catch(() => {})
   return model
 }
 

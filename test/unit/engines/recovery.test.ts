@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
-import { addWritten, type BrokenAnswer, continueFrom, planRecovery } from '../../../src/engines/recovery.js'
+import {
+  addWritten,
+  type BrokenAnswer,
+  continueFrom,
+  judgeFailure,
+  planRecovery,
+} from '../../../src/engines/recovery.js'
 import { AlcoveError, type AlcoveErrorCode } from '../../../src/protocol/error.js'
 import type { ModelRequest } from '../../../src/protocol/model.js'
 
@@ -43,6 +49,22 @@ describe('planRecovery', () => {
     }
     expect(planRecovery(broken('webgpu-unavailable', { spec: onGpu }))).toBeUndefined()
     expect(planRecovery(broken('webgpu-unavailable', { first, spec: { ...onGpu, device: 'wasm' } }))).toBeUndefined()
+  })
+
+  it('leaves a GPU without memory, where the engine runs elsewhere too; others take a shorter context', () => {
+    const memory = (id: string, device: 'webgpu' | 'wasm') =>
+      planRecovery(broken('out-of-memory', { spec: spec(id), device }))?.spec
+    expect(memory('transformers:m', 'webgpu')).toEqual({ ...spec('transformers:m'), device: 'wasm' })
+    expect(memory('transformers:m', 'wasm')).toEqual({ ...spec('transformers:m'), contextTokens: 2_048 })
+    expect(memory('webllm:m', 'webgpu')).toEqual({ ...spec('webllm:m'), contextTokens: 2_048 })
+  })
+
+  it('tells the first failure where a way out of it was refused', () => {
+    const first = new AlcoveError('out-of-memory', 'too much')
+    const verdict = (code: AlcoveErrorCode) =>
+      judgeFailure({ ...broken(code, { first }), phase: 'load', isOver: false, onFailure: undefined }).error
+    expect(verdict('download-refused')).toBe(first)
+    expect(verdict('network')).toMatchObject({ code: 'network' })
   })
 
   it('gives up on what no other start would change', () => {

@@ -85,6 +85,28 @@ describe('the walk', () => {
     expect(registry.report().predictions).toMatchObject([{ model: QWEN_4B, contextTokens: 2048 }])
   })
 
+  test('a model that runs out of memory in an answer gives the next one to a smaller model', async () => {
+    let isShort = false
+    const failing = async (id: string): Promise<ChatModel> => {
+      const turn = () => (isShort && id === QWEN_4B ? { error: new AlcoveError('out-of-memory', 'full') } : 'ok')
+      return scriptedModel([turn, turn, turn], { id, contextTokens: 1_024 })
+    }
+    const { registry, notes } = setUp('auto', { more: { create: failing } })
+    const read = async (model: ChatModel) => {
+      for await (const part of model.stream({ messages: [{ role: 'user', content: 'x' }] })) void part
+    }
+    const first = await registry.resolve('chat')
+    await read(first)
+    expect((await registry.resolve('chat')).id).toBe(QWEN_4B)
+    isShort = true
+    await expect(read(first)).rejects.toMatchObject({ code: 'out-of-memory' })
+    expect((await notes.read()).failures).toHaveProperty([QWEN_4B])
+    const second = await registry.resolve('chat')
+    expect(second.id).not.toBe(QWEN_4B)
+    await read(second)
+    expect(registry.report().refused.map(({ model }) => model)).toContain(QWEN_4B)
+  })
+
   test('goes on to the next model when no context helps, and does not try that one again on this device', async () => {
     const load = (id: string) => void (id === QWEN_4B && outOfMemory())
     const first = setUp('auto', { load })

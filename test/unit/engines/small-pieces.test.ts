@@ -30,6 +30,15 @@ describe('parseModelId', () => {
 describe('translateEngineError', () => {
   it('tells what engines mean', () => {
     const codeOf = (error: unknown) => translateEngineError(error, 'model-load-failed', 'loading').code
+    const ortRun = (reason: string) =>
+      new Error(
+        `failed to call OrtRun(). ERROR_CODE: 1, ERROR_MESSAGE: core/providers/webgpu/buffer_manager.cc:643\n${reason}`,
+      )
+    const invalid =
+      "Failed to execute 'mapAsync' on 'GPUBuffer': [Invalid Buffer (unlabeled)] is invalid due to a previous error."
+    expect(codeOf(ortRun(invalid))).toBe('out-of-memory')
+    expect(codeOf(ortRun('Device is lost'))).toBe('device-lost')
+    expect(codeOf(ortRun('something else'))).toBe('device-lost')
     expect(codeOf(new Error('std::bad_alloc'))).toBe('out-of-memory')
     expect(codeOf(new WebAssembly.RuntimeError('memory access out of bounds'))).toBe('out-of-memory')
     expect(codeOf(new RangeError('Array buffer allocation failed'))).toBe('out-of-memory')
