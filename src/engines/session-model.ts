@@ -1,8 +1,7 @@
-import { AlcoveError } from '../protocol/error.js'
 import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../protocol/model.js'
 import type { StatusPart } from '../protocol/stream-part.js'
+import { createLoadOnce } from '../runtime/load-once.js'
 import { createPartQueue } from '../runtime/part-queue.js'
-import { createSharedTask, type SharedTask } from '../runtime/shared-task.js'
 import { createTurnQueue } from '../runtime/turn-queue.js'
 import { drainedStream } from './drained-stream.js'
 import { estimateTokens } from './flat-messages.js'
@@ -47,39 +46,13 @@ export interface SessionModelOptions {
  * new session when the last one is spent. Before the model is loaded `countTokens` is an estimate that is too high, not too low.
  */
 export function createSessionModel(options: SessionModelOptions): ChatModel {
-  let session: ModelSession | undefined
-  let loading: SharedTask<ModelSession, StatusPart> | undefined
+  const { open } = options
+  const sessions = createLoadOnce<ModelSession, StatusPart>({ open, closeLate: (late) => late.close() })
   const turns = createTurnQueue()
 
-  function startLoading(): SharedTask<ModelSession, StatusPart> {
-    const forget = () => {
-      if (loading === task) loading = undefined
-    }
-    const task = createSharedTask<ModelSession, StatusPart>(async (context) => {
-      try {
-        const opened = await options.open(context)
-        if (context.signal.aborted || loading !== task) {
-          await opened.close()
-          throw new AlcoveError('aborted', 'The model was disposed of while it was loading')
-        }
-        session = opened
-        return opened
-      } finally {
-        forget()
-      }
-    }, forget)
-    return task
-  }
-
-  async function ensure({ signal, onProgress }: LoadOptions = {}): Promise<ModelSession> {
-    if (session?.spent) {
-      const old = session
-      session = undefined
-      await old.close()
-    }
-    if (session) return session
-    loading ??= startLoading()
-    return loading.join({ signal, onProgress })
+  async function ensure(loadOptions?: LoadOptions): Promise<ModelSession> {
+    if (sessions.value?.spent) await sessions.unload()?.close()
+    return await sessions.load(loadOptions)
   }
 
   async function* ready(signal: AbortSignal): AsyncGenerator<StatusPart, ModelSession> {
@@ -104,14 +77,14 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
   return {
     id: options.id,
     get contextTokens() {
-      return session?.contextTokens ?? options.contextTokens
+      return sessions.value?.contextTokens ?? options.contextTokens
     },
     capabilities: options.capabilities,
     get device() {
-      return session && options.device
+      return sessions.value && options.device
     },
     get isLoaded() {
-      return session !== undefined && !session.spent
+      return sessions.value !== undefined && !sessions.value.spent
     },
     async load(loadOptions) {
       await ensure(loadOptions)
@@ -119,22 +92,20 @@ export function createSessionModel(options: SessionModelOptions): ChatModel {
     stream: (request, { signal } = {}) => drainedStream((inner) => run(request, inner), signal),
     async countTokens(request) {
       const estimate = () => estimateTokens(request, options.capabilities.inputs.includes('image'))
-      if (!session || session.spent) return estimate()
+      if (sessions.value?.spent ?? true) return estimate()
       const release = await turns.enter()
       try {
+        const session = sessions.value
         return session && !session.spent ? await session.countTokens(request) : estimate()
       } finally {
         release()
       }
     },
     async dispose() {
-      loading = undefined
-      if (!session) return
-      const release = options.disposesAtOnce ? undefined : await turns.enter()
+      const isAtWork = sessions.value !== undefined && !options.disposesAtOnce
+      const release = isAtWork ? await turns.enter() : undefined
       try {
-        const old = session
-        session = undefined
-        await old?.close()
+        await sessions.unload()?.close()
       } finally {
         release?.()
       }

@@ -1,7 +1,7 @@
 import type { AlcoveError } from '../protocol/error.js'
+import type { Locks } from '../runtime/locks.js'
 import type { CorpusIndex } from './corpus-index.js'
 import type { DocumentEntry } from './storage/corpus-layout.js'
-import type { Locks } from './storage/corpus-locks.js'
 import type { CorpusStore } from './storage/corpus-store.js'
 import { createIndexKeeper, type IndexKeeper } from './storage/index-keeper.js'
 

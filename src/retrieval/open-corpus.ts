@@ -11,9 +11,10 @@ import type {
   SearchOptions,
   StoredDocument,
 } from '../protocol/corpus.js'
-import { AlcoveError, toAlcoveError } from '../protocol/error.js'
+import { AlcoveError } from '../protocol/error.js'
 import type { Reranker } from '../protocol/model.js'
 import { anySignal, throwIfAborted } from '../runtime/abort.js'
+import type { Locks } from '../runtime/locks.js'
 import { type CommitDocument, type CommittedDocument, createCommits, createEntryReader } from './commit-documents.js'
 import { CorpusIndex } from './corpus-index.js'
 import { checkChanges } from './document-changes.js'
@@ -39,9 +40,9 @@ import {
   revisionOf,
   summarizeEntry,
 } from './storage/corpus-layout.js'
-import type { Locks } from './storage/corpus-locks.js'
 import type { CorpusStore, NewEntry, PutResult } from './storage/corpus-store.js'
 import type { IndexKeeper } from './storage/index-keeper.js'
+import { createTidyUp } from './tidy-corpus.js'
 import { createVectorBackfill, embedEach, type VectorBackfill } from './vector-backfill.js'
 
 export interface OpenCorpusOptions {
@@ -71,8 +72,6 @@ export class OpenCorpus {
   /** Revision that the index shows; undefined before it was read. */
   #shown: string | undefined
   #nextOrder = 0
-  #isTidy = false
-  #isRefining = false
   /** Whether a document went in without vectors of the current model since the last look for such. */
   #hasNewPending = false
   /** The end of the line of changes to the index. */
@@ -82,6 +81,7 @@ export class OpenCorpus {
   readonly #keeper: IndexKeeper
   #codeKeeper: IndexKeeper | undefined
   readonly #commitDocument: CommitDocument
+  readonly #tidyUp: () => void
 
   static async open(options: OpenCorpusOptions): Promise<OpenCorpus> {
     const meta = await options.store.open({})
@@ -102,6 +102,7 @@ export class OpenCorpus {
     this.#kept = { name, store, locks, onWarning, index: this.#index, signal: this.#stop.signal }
     this.#keeper = createWordKeeper(this.#kept)
     this.#codeKeeper = this.#createCodeKeeper()
+    this.#tidyUp = createTidyUp({ store, onWarning, index: this.#index, signal: this.#stop.signal })
     this.#commitDocument = createCommits({
       store: options.store,
       inLine: (work) =>
@@ -431,38 +432,6 @@ export class OpenCorpus {
     for await (const { entry, content } of this.#store.readContents([changed], (one) => this.#isCurrent(one))) {
       this.#index.put(entry, content)
       this.#keeper.note(entry)
-    }
-  }
-
-  /**
-   * Reads vectors that are known by their codes, reads texts ahead, and sweeps what no entry names, once, when the first answer was given:
-   * none of these shows, so nobody need wait. A text that cannot be read then is read when it is wanted.
-   */
-  #tidyUp(): void {
-    const yielder = createYielder()
-    const refining = this.#refine(() => yielder.pause())
-    if (this.#isTidy) return
-    this.#isTidy = true
-    const work = async (): Promise<void> => {
-      await refining
-      await this.#index.warmUp(this.#stop.signal, () => yielder.pause()).catch(() => {})
-      if (!this.isClosed) await this.#store.sweep()
-    }
-    work().catch((error: unknown) => {
-      if (!this.isClosed) this.#options.onWarning(toAlcoveError(error, 'store-blocked', 'leftovers were not swept'))
-    })
-  }
-
-  /** Vectors that cannot be read leave their codes. */
-  async #refine(pause: () => Promise<void>): Promise<void> {
-    if (this.#isRefining || !this.#index.hasCoded) return
-    this.#isRefining = true
-    try {
-      await refineVectors(this.#index.codedEntries, this.#store, this.#index, this.#stop.signal, pause)
-    } catch {
-      // The next search tries again.
-    } finally {
-      this.#isRefining = false
     }
   }
 

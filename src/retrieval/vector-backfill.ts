@@ -1,8 +1,8 @@
 import { AlcoveError, toAlcoveError } from '../protocol/error.js'
 import { throwIfAborted } from '../runtime/abort.js'
 import { createLimiter } from '../runtime/limiter.js'
+import type { Locks } from '../runtime/locks.js'
 import type { TextEmbedder } from './embed.js'
-import type { Locks } from './storage/corpus-locks.js'
 
 export interface VectorBackfillOptions {
   readonly locks: Locks

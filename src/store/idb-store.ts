@@ -77,18 +77,6 @@ class IdbStore implements Store {
     )
   }
 
-  async getAll<T>(prefix: string): Promise<T[]> {
-    return await this.#run('readonly', async (store) => {
-      const range = prefixRange(prefix)
-      // Both in one transaction, so that they are of the same keys.
-      const [keys, values] = await Promise.all([
-        promisifyRequest(store.getAllKeys(range)),
-        promisifyRequest<T[]>(store.getAll(range)),
-      ])
-      return values.filter((_, index) => String(keys[index]).startsWith(prefix))
-    })
-  }
-
   async write({ set = [], delete: removed = [] }: StoreChanges): Promise<void> {
     await this.#change((store) => {
       for (const [key, value] of set) store.put(value, key)
@@ -106,6 +94,7 @@ class IdbStore implements Store {
   async entries<T>(prefix: string, { after, limit }: EntriesPage = {}): Promise<[string, T][]> {
     const range = prefixRange(prefix, after)
     if (range === undefined) return []
+    // Both in one transaction, so that they are of the same keys.
     const read = (store: IDBObjectStore) =>
       Promise.all([promisifyRequest(store.getAllKeys(range, limit)), promisifyRequest(store.getAll(range, limit))])
     const [keys, values] = await this.#run('readonly', read)

@@ -80,7 +80,6 @@ export function createSteadyStore(store: Store, { onWarning }: SteadyStoreOption
     get: async (key) => (await getMany<never>([key]))[0],
     getMany,
     entries,
-    getAll: async <T>(prefix: string) => (await entries<T>(prefix)).map(([, value]) => value),
     write,
     keys: async (prefix = '') => (await entries(prefix)).map(([key]) => key),
     async clear() {

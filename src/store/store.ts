@@ -24,8 +24,6 @@ export interface Store {
   get<T>(key: string): Promise<T | undefined>
   /** One value for each key, in order. */
   getMany<T>(keys: readonly string[]): Promise<(T | undefined)[]>
-  /** The values of all keys that begin with `prefix`, in the order of `keys`. Faster than one by one. */
-  getAll<T>(prefix: string): Promise<T[]>
   /** All of it or, when it rejects, none. A value that cannot be cloned rejects with `invalid-argument`. */
   write(changes: StoreChanges): Promise<void>
   /** The keys that begin with `prefix`, in ascending order of UTF-16 code units. */
@@ -67,11 +65,6 @@ export function createMemoryStore(): Store {
     async getMany<T>(keys: readonly string[]) {
       const from = open()
       return keys.map((key) => structuredClone(from.get(key)) as T | undefined)
-    },
-    async getAll<T>(prefix: string) {
-      const from = open()
-      const keys = [...from.keys()].filter((key) => key.startsWith(prefix)).sort()
-      return keys.map((key) => structuredClone(from.get(key)) as T)
     },
     async write(changes) {
       const to = open()

@@ -1,4 +1,4 @@
-import { createLocks } from '../../retrieval/storage/corpus-locks.js'
+import { createLocks } from '../../runtime/locks.js'
 
 /** Locks of sessions: over all tabs where the browser has Web Locks, else over this page. They end with the tab that holds them. */
 export interface SessionLocks {

@@ -1,8 +1,8 @@
 import { AlcoveError } from '../../protocol/error.js'
-import type { EmbeddingModel, EmbeddingPurpose, LoadOptions } from '../../protocol/model.js'
+import type { EmbeddingModel, EmbeddingPurpose } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
 import { abortError, anySignal, onAbort, throwIfAborted } from '../../runtime/abort.js'
-import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
+import { createLoadOnce } from '../../runtime/load-once.js'
 import { readAll } from './body.js'
 import { estimateTextTokens } from './count.js'
 import { invalidAnswer } from './errors.js'
@@ -35,8 +35,6 @@ export function createHttpEmbedding(id: string, { settings, transport, closed }:
   const maxTokens = own.maxTokens ?? USUAL_MAX_TOKENS
   const plain = new Set<Endpoint>()
   let dimensions = own.dimensions ?? 0
-  let loading: SharedTask<void, StatusPart> | undefined
-  let isLoaded = false
 
   async function embedBatch(
     texts: readonly string[],
@@ -85,22 +83,13 @@ export function createHttpEmbedding(id: string, { settings, transport, closed }:
     return vectors
   }
 
-  function load(options: LoadOptions = {}): Promise<void> {
-    if (isLoaded) return Promise.resolve()
-    const forget = () => {
-      loading = undefined
-    }
-    // The first vector tells how long they are, and that the server is there.
-    loading ??= createSharedTask<void, StatusPart>(async ({ signal, report }) => {
-      try {
-        await embedBatch(['dimensions'], anySignal(signal, closed) ?? signal, report)
-        isLoaded = true
-      } finally {
-        forget()
-      }
-    }, forget)
-    return loading.join(options)
-  }
+  // The first vector tells how long they are, and that the server is there.
+  const loads = createLoadOnce<true, StatusPart>({
+    async open({ signal, report }) {
+      await embedBatch(['dimensions'], anySignal(signal, closed) ?? signal, report)
+      return true
+    },
+  })
 
   async function embed(
     texts: readonly string[],
@@ -121,7 +110,9 @@ export function createHttpEmbedding(id: string, { settings, transport, closed }:
     },
     maxTokens,
     languages: own.languages,
-    load,
+    async load(options) {
+      await loads.load(options)
+    },
     async embed(texts, { purpose = 'document', signal: own } = {}) {
       const signal = anySignal(own, closed)
       throwIfAborted(signal)
@@ -140,7 +131,7 @@ export function createHttpEmbedding(id: string, { settings, transport, closed }:
     },
     countTokens: async (texts) => texts.map(estimateTextTokens),
     dispose: async () => {
-      isLoaded = false
+      loads.unload()
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { ChatModel, ChatModelCapabilities, LoadOptions, ModelPart, ModelRequest } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
+import { createLoadOnce } from '../../runtime/load-once.js'
 import { createPartQueue } from '../../runtime/part-queue.js'
-import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
 import { createTurnQueue } from '../../runtime/turn-queue.js'
 import { drainedStream } from '../drained-stream.js'
 import type { ChatEngine, ModelSpec } from '../engine.js'
@@ -30,8 +30,7 @@ class TransformersChatModel implements ChatModel {
   readonly id: string
   readonly #spec: ModelSpec
   readonly #turns = createTurnQueue()
-  #loaded: Loaded | undefined
-  #loading: SharedTask<Loaded, StatusPart> | undefined
+  readonly #loads = createLoadOnce<Loaded, StatusPart>({ open: (context) => this.#open(context) })
   #tokenizer: Promise<Tokenizer> | undefined
 
   constructor(spec: ModelSpec) {
@@ -40,7 +39,7 @@ class TransformersChatModel implements ChatModel {
   }
 
   get contextTokens(): number {
-    return this.#loaded?.contextTokens ?? this.#spec.contextTokens ?? UNKNOWN_CONTEXT_TOKENS
+    return this.#loads.value?.contextTokens ?? this.#spec.contextTokens ?? UNKNOWN_CONTEXT_TOKENS
   }
 
   get capabilities(): ChatModelCapabilities {
@@ -49,15 +48,15 @@ class TransformersChatModel implements ChatModel {
   }
 
   get device(): 'webgpu' | 'wasm' | undefined {
-    return this.#loaded?.device
+    return this.#loads.value?.device
   }
 
   get isLoaded(): boolean {
-    return this.#loaded !== undefined
+    return this.#loads.value !== undefined
   }
 
   async load(options: LoadOptions = {}): Promise<void> {
-    await this.#ensureLoaded(options)
+    await this.#loads.load(options)
   }
 
   stream(request: ModelRequest, { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
@@ -72,8 +71,7 @@ class TransformersChatModel implements ChatModel {
   async dispose(): Promise<void> {
     const endTurn = await this.#turns.enter()
     try {
-      const loaded = this.#loaded
-      this.#loaded = undefined
+      const loaded = this.#loads.unload()
       this.#tokenizer = undefined
       await loaded?.decoder.reset()
       await loaded?.model.dispose()
@@ -104,7 +102,7 @@ class TransformersChatModel implements ChatModel {
       yield* generateText(loaded, prompt, request, signal)
     } catch (error) {
       const translated = translateEngineError(error, 'model-load-failed', `'${this.id}' failed`)
-      if (isFatalToEngine(translated)) this.#loaded = undefined
+      if (isFatalToEngine(translated)) this.#loads.unload()
       throw translated
     } finally {
       endTurn()
@@ -112,34 +110,17 @@ class TransformersChatModel implements ChatModel {
   }
 
   async *#loadInStream(signal: AbortSignal): AsyncGenerator<ModelPart, Loaded> {
-    if (this.#loaded) return this.#loaded
+    if (this.#loads.value) return this.#loads.value
     const statuses = createPartQueue<StatusPart>()
-    const opened = this.#ensureLoaded({ signal, onProgress: statuses.push })
+    const opened = this.#loads.load({ signal, onProgress: statuses.push })
     opened.then(statuses.end, statuses.fail)
     yield* statuses
     return opened
   }
 
-  async #ensureLoaded(options: LoadOptions): Promise<Loaded> {
-    if (this.#loaded) return this.#loaded
-    this.#loading ??= this.#startLoading()
-    return this.#loading.join(options)
-  }
-
-  #startLoading(): SharedTask<Loaded, StatusPart> {
-    const forget = () => {
-      if (this.#loading === task) this.#loading = undefined
-    }
-    const task = createSharedTask<Loaded, StatusPart>(async ({ signal, report }) => {
-      try {
-        const loaded = await openModel(this.#spec, signal, report)
-        this.#loaded = loaded
-        this.#tokenizer = Promise.resolve(loaded.tokenizer)
-        return loaded
-      } finally {
-        forget()
-      }
-    }, forget)
-    return task
+  async #open({ signal, report }: { readonly signal: AbortSignal; report(status: StatusPart): void }): Promise<Loaded> {
+    const loaded = await openModel(this.#spec, signal, report)
+    this.#tokenizer = Promise.resolve(loaded.tokenizer)
+    return loaded
   }
 }

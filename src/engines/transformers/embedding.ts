@@ -3,13 +3,12 @@ import type { EmbeddingModel, EmbeddingPurpose, LoadOptions } from '../../protoc
 import type { StatusPart } from '../../protocol/stream-part.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { createLimiter } from '../../runtime/limiter.js'
-import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
+import { createLoadOnce } from '../../runtime/load-once.js'
 import type { EmbeddingEngine, ModelSpec } from '../engine.js'
-import { isFileBroken, translateEngineError } from '../engine-errors.js'
-import { createWeightLoader } from '../weights/weights.js'
+import { translateEngineError } from '../engine-errors.js'
 import { inspectModel } from './inspect.js'
 import { nextMacrotask } from './macrotask.js'
-import { openEncoder } from './open-encoder.js'
+import { openEncoder, repairEncoder } from './open-encoder.js'
 import { poolVectors } from './pooling.js'
 import { type Device, type LoadedModel, type Tokenizer, type TransformersLibrary, throwFailure } from './runtime.js'
 
@@ -47,8 +46,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
   readonly languages: readonly string[] | undefined
   readonly #spec: ModelSpec
   readonly #limiter = createLimiter(1)
-  #loaded: Loaded | undefined
-  #loading: SharedTask<Loaded, StatusPart> | undefined
+  readonly #loads = createLoadOnce<Loaded, StatusPart>({ open: (context) => this.#open(context) })
   #dimensions = 0
   #batchTokens = FIRST_BATCH_TOKENS
 
@@ -63,11 +61,11 @@ class TransformersEmbeddingModel implements EmbeddingModel {
   }
 
   get maxTokens(): number {
-    return this.#loaded?.maxTokens ?? this.#spec.maxTokens ?? DEFAULT_MAX_TOKENS
+    return this.#loads.value?.maxTokens ?? this.#spec.maxTokens ?? DEFAULT_MAX_TOKENS
   }
 
   async load(options: LoadOptions = {}): Promise<void> {
-    await this.#ensureLoaded(options)
+    await this.#loads.load(options)
   }
 
   async embed(
@@ -77,7 +75,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
       signal,
     }: { readonly purpose?: EmbeddingPurpose | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Float32Array[]> {
-    const loaded = await this.#ensureLoaded({ signal })
+    const loaded = await this.#loads.load({ signal })
     const prefix = (purpose === 'query' ? this.#spec.queryPrefix : this.#spec.documentPrefix) ?? ''
     const vectors = new Array<Float32Array>(texts.length)
     const items = texts.map((text, index) => ({ index, tokens: encodeText(loaded, prefix + text) }))
@@ -105,7 +103,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
   }
 
   async countTokens(texts: readonly string[]): Promise<number[]> {
-    const { tokenizer } = await this.#ensureLoaded({})
+    const { tokenizer } = await this.#loads.load({})
     const counts: number[] = []
     for (const text of texts) {
       counts.push(text === '' ? 0 : tokenizer.encode(text, { add_special_tokens: false }).length)
@@ -116,9 +114,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
 
   async dispose(): Promise<void> {
     await this.#limiter.run(async () => {
-      const loaded = this.#loaded
-      this.#loaded = undefined
-      await loaded?.model.dispose()
+      await this.#loads.unload()?.model.dispose()
     })
   }
 
@@ -135,33 +131,15 @@ class TransformersEmbeddingModel implements EmbeddingModel {
     }
   }
 
-  async #ensureLoaded(options: LoadOptions): Promise<Loaded> {
-    if (this.#loaded) return this.#loaded
-    this.#loading ??= this.#startLoading()
-    return this.#loading.join(options)
-  }
-
-  #startLoading(): SharedTask<Loaded, StatusPart> {
-    const forget = () => {
-      if (this.#loading === task) this.#loading = undefined
+  async #open({ signal, report }: { readonly signal: AbortSignal; report(status: StatusPart): void }): Promise<Loaded> {
+    try {
+      const loaded = await openModel(this.#spec, signal, report)
+      const [vector] = await runBatch(loaded, [encodeText(loaded, 'a')], this.#spec.pooling)
+      this.#dimensions = vector?.length ?? 0
+      return loaded
+    } catch (error) {
+      throw await repairEncoder(this.#spec, error)
     }
-    const task = createSharedTask<Loaded, StatusPart>(async ({ signal, report }) => {
-      try {
-        const loaded = await openModel(this.#spec, signal, report)
-        const [vector] = await runBatch(loaded, [encodeText(loaded, 'a')], this.#spec.pooling)
-        this.#dimensions = vector?.length ?? 0
-        this.#loaded = loaded
-        return loaded
-      } catch (error) {
-        const failure = translateEngineError(error, 'model-load-failed', `loading '${this.id}' failed`)
-        // A kept file that cannot be read would fail for ever: the next try fetches the files again.
-        if (isFileBroken(failure)) await createWeightLoader(this.#spec).repair()
-        throw failure
-      } finally {
-        forget()
-      }
-    }, forget)
-    return task
   }
 }
 

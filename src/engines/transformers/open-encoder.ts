@@ -1,6 +1,8 @@
 import type { PreTrainedModel } from '@huggingface/transformers'
+import type { AlcoveError } from '../../protocol/error.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
 import type { ModelSpec } from '../engine.js'
+import { isFileBroken, translateEngineError } from '../engine-errors.js'
 import { createLoadMeter, type LoadMeter } from '../weights/load-meter.js'
 import { createWeightLoader } from '../weights/weights.js'
 import { findBuild } from './build.js'
@@ -71,4 +73,11 @@ export async function openEncoder(spec: ModelSpec, options: EncoderOptions): Pro
   const limits = [spec.maxTokens, tokenizer.model_max_length, Number(config.max_position_embeddings)]
   const known = limits.filter((limit) => limit !== undefined && limit > 0 && limit < 1e6) as number[]
   return { library, device, model, tokenizer, maxTokens: Math.min(...known, mostTokens), meter }
+}
+
+/** What the load of an encoder failed with. A kept file that cannot be read would fail for ever: the next try fetches it again. */
+export async function repairEncoder(spec: ModelSpec, error: unknown): Promise<AlcoveError> {
+  const failure = translateEngineError(error, 'model-load-failed', `loading '${spec.id}' failed`)
+  if (isFileBroken(failure)) await createWeightLoader(spec).repair()
+  return failure
 }

@@ -3,12 +3,11 @@ import type { LoadOptions, Reranker } from '../../protocol/model.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { createLimiter } from '../../runtime/limiter.js'
-import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
+import { createLoadOnce } from '../../runtime/load-once.js'
 import type { ModelSpec, RerankEngine } from '../engine.js'
-import { isFileBroken, translateEngineError } from '../engine-errors.js'
-import { createWeightLoader } from '../weights/weights.js'
+import { translateEngineError } from '../engine-errors.js'
 import { nextMacrotask } from './macrotask.js'
-import { type Encoder, openEncoder } from './open-encoder.js'
+import { type Encoder, openEncoder, repairEncoder } from './open-encoder.js'
 import { throwFailure } from './runtime.js'
 
 /** Pairs in one run of the engine, which blocks its thread. */
@@ -28,8 +27,7 @@ class TransformersReranker implements Reranker {
   readonly languages: readonly string[] | undefined
   readonly #spec: ModelSpec
   readonly #limiter = createLimiter(1)
-  #loaded: Loaded | undefined
-  #loading: SharedTask<Loaded, StatusPart> | undefined
+  readonly #loads = createLoadOnce<Loaded, StatusPart>({ open: (context) => this.#open(context) })
 
   constructor(spec: ModelSpec) {
     this.id = spec.id
@@ -38,7 +36,7 @@ class TransformersReranker implements Reranker {
   }
 
   async load(options: LoadOptions = {}): Promise<void> {
-    await this.#ensureLoaded(options)
+    await this.#loads.load(options)
   }
 
   async score(
@@ -46,7 +44,7 @@ class TransformersReranker implements Reranker {
     texts: readonly string[],
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<number[]> {
-    const loaded = await this.#ensureLoaded({ signal })
+    const loaded = await this.#loads.load({ signal })
     const scores: number[] = []
     for (let at = 0; at < texts.length; at += BATCH_SIZE) {
       const batch = texts.slice(at, at + BATCH_SIZE)
@@ -59,9 +57,7 @@ class TransformersReranker implements Reranker {
 
   async dispose(): Promise<void> {
     await this.#limiter.run(async () => {
-      const loaded = this.#loaded
-      this.#loaded = undefined
-      await loaded?.model.dispose()
+      await this.#loads.unload()?.model.dispose()
     })
   }
 
@@ -73,38 +69,20 @@ class TransformersReranker implements Reranker {
     }
   }
 
-  async #ensureLoaded(options: LoadOptions): Promise<Loaded> {
-    if (this.#loaded) return this.#loaded
-    this.#loading ??= this.#startLoading()
-    return this.#loading.join(options)
-  }
-
-  #startLoading(): SharedTask<Loaded, StatusPart> {
-    const forget = () => {
-      if (this.#loading === task) this.#loading = undefined
+  async #open({ signal, report }: { readonly signal: AbortSignal; report(status: StatusPart): void }): Promise<Loaded> {
+    try {
+      const loaded = await openEncoder(this.#spec, {
+        signal,
+        report,
+        open: (library, folder, options) => library.AutoModelForSequenceClassification.from_pretrained(folder, options),
+        mostTokens: DEFAULT_MAX_TOKENS,
+      })
+      // A model that gives no scores, an embedding model for one, is found out here.
+      await runPairs(loaded, 'a', ['b'])
+      return loaded
+    } catch (error) {
+      throw await repairEncoder(this.#spec, error)
     }
-    const task = createSharedTask<Loaded, StatusPart>(async ({ signal, report }) => {
-      try {
-        const loaded = await openEncoder(this.#spec, {
-          signal,
-          report,
-          open: (library, folder, options) =>
-            library.AutoModelForSequenceClassification.from_pretrained(folder, options),
-          mostTokens: DEFAULT_MAX_TOKENS,
-        })
-        // A model that gives no scores, an embedding model for one, is found out here.
-        await runPairs(loaded, 'a', ['b'])
-        this.#loaded = loaded
-        return loaded
-      } catch (error) {
-        const failure = translateEngineError(error, 'model-load-failed', `loading '${this.id}' failed`)
-        if (isFileBroken(failure)) await createWeightLoader(this.#spec).repair()
-        throw failure
-      } finally {
-        forget()
-      }
-    }, forget)
-    return task
   }
 }
 

@@ -4,7 +4,7 @@ import type { EmbeddingModel, EmbeddingPurpose, LoadOptions } from '../../protoc
 import type { StatusPart } from '../../protocol/stream-part.js'
 import { abortable, throwIfAborted } from '../../runtime/abort.js'
 import { createLimiter } from '../../runtime/limiter.js'
-import { createSharedTask, type SharedTask } from '../../runtime/shared-task.js'
+import { createLoadOnce } from '../../runtime/load-once.js'
 import type { EmbeddingEngine, ModelSpec } from '../engine.js'
 import { isFatalToWebLlm, translateWebLlmError } from './errors.js'
 import { createTools, inspectWebLlm, openWebLlm, type Tools, type WebLlmOptions } from './load.js'
@@ -36,9 +36,12 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
   readonly #spec: ModelSpec
   readonly #tools: Tools
   readonly #limiter = createLimiter(1)
-  #engine: MLCEngine | undefined
+  /** WebLLM unloads a model by itself when its device is lost, and the engine is then of no use. */
+  readonly #engines = createLoadOnce<MLCEngine, StatusPart>({
+    open: (context) => this.#open(context),
+    isUsable: isLoaded,
+  })
   #modelId = ''
-  #loading: SharedTask<MLCEngine, StatusPart> | undefined
   #dimensions = 0
 
   constructor(spec: ModelSpec, tools: Tools) {
@@ -54,7 +57,7 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
   }
 
   async load(options: LoadOptions = {}): Promise<void> {
-    await this.#ensureLoaded(options)
+    await this.#engines.load(options)
   }
 
   async embed(
@@ -65,7 +68,7 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
     throwIfAborted(signal)
     const vectors: Float32Array[] = []
     for (let at = 0; at < texts.length; at += BATCH) {
-      const engine = await this.#ensureLoaded({ signal })
+      const engine = await this.#engines.load({ signal })
       const batch = texts.slice(at, at + BATCH).map((text) => this.#encode(engine, text, purpose))
       const priority = purpose === 'query' ? 1 : 0
       const run = this.#limiter.run(() => this.#embedBatch(engine, batch), { signal, priority })
@@ -75,15 +78,16 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
   }
 
   async countTokens(texts: readonly string[]): Promise<number[]> {
-    const tokenizer = tokenizerOf(await this.#ensureLoaded({}), this.#modelId)
+    const tokenizer = tokenizerOf(await this.#engines.load({}), this.#modelId)
     return texts.map((text) => tokenizer?.encode(text).length ?? new TextEncoder().encode(text).length)
   }
 
   async dispose(): Promise<void> {
     await this.#limiter.run(async () => {
-      const engine = this.#engine
-      this.#engine = undefined
-      await engine?.unload().catch(() => {})
+      await this.#engines
+        .unload()
+        ?.unload()
+        .catch(() => {})
     })
   }
 
@@ -117,35 +121,17 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
       )
     } catch (error) {
       const failure = translateWebLlmError(error, this.id, 'run')
-      if (isFatalToWebLlm(failure) && this.#engine === engine) this.#engine = undefined
+      if (isFatalToWebLlm(failure) && this.#engines.value === engine) this.#engines.unload()
       throw failure
     }
   }
 
-  async #ensureLoaded(options: LoadOptions): Promise<MLCEngine> {
-    // WebLLM unloads a model by itself when its device is lost, and the engine is then of no use.
-    if (this.#engine && isLoaded(this.#engine)) return this.#engine
-    this.#loading ??= this.#startLoading()
-    return this.#loading.join(options)
-  }
-
-  #startLoading(): SharedTask<MLCEngine, StatusPart> {
-    const forget = () => {
-      if (this.#loading === task) this.#loading = undefined
-    }
-    const task = createSharedTask<MLCEngine, StatusPart>(async (context) => {
-      try {
-        const { engine, record } = await openWebLlm(this.#spec, this.#tools, context)
-        this.#modelId = record.model_id
-        this.#engine = engine
-        const [vector] = await this.#embedBatch(engine, [this.#encode(engine, 'a', 'document')])
-        this.#dimensions = vector?.length ?? 0
-        return engine
-      } finally {
-        forget()
-      }
-    }, forget)
-    return task
+  async #open(context: { readonly signal: AbortSignal; report(status: StatusPart): void }): Promise<MLCEngine> {
+    const { engine, record } = await openWebLlm(this.#spec, this.#tools, context)
+    this.#modelId = record.model_id
+    const [vector] = await this.#embedBatch(engine, [this.#encode(engine, 'a', 'document')])
+    this.#dimensions = vector?.length ?? 0
+    return engine
   }
 }
 

@@ -1,5 +1,6 @@
 import type { CorpusOptions } from '../../protocol/corpus.js'
 import { AlcoveError } from '../../protocol/error.js'
+import type { Locks } from '../../runtime/locks.js'
 import type { Store } from '../../store/store.js'
 import type { SegmentData } from '../keyword/segment.js'
 import { tokenizerKey } from '../keyword/tokenize.js'
@@ -11,7 +12,6 @@ import {
   isVectorsOf,
   layoutVersion,
 } from './corpus-layout.js'
-import type { Locks } from './corpus-locks.js'
 import { codesForm, createIndexStore, type IndexStore, type StoredCodes, wordsForm } from './index-store.js'
 import { readAhead } from './read-ahead.js'
 import { createStoredIndex, type StoredIndex } from './stored-index.js'
@@ -188,8 +188,8 @@ class KeyedCorpusStore implements CorpusStore {
   }
 
   async readEntries(): Promise<DocumentEntry[]> {
-    const entries = await this.#store.getAll<DocumentEntry>(this.#entryPrefix)
-    return entries.sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+    const rows = await this.#store.entries<DocumentEntry>(this.#entryPrefix)
+    return rows.map(([, entry]) => entry).sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
   }
 
   readEntry(id: string): Promise<DocumentEntry | undefined> {

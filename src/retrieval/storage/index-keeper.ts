@@ -1,5 +1,5 @@
 import { type AlcoveError, toAlcoveError } from '../../protocol/error.js'
-import type { Locks } from './corpus-locks.js'
+import type { Locks } from '../../runtime/locks.js'
 import type { IndexedDocument } from './index-store.js'
 import type { StoredIndex } from './stored-index.js'
 
