@@ -180,6 +180,8 @@ function showModels(): void {
   layout.setModel(models.title(models.chosen()))
   picker.show()
   readiness.refresh()
+  // A model that came or went has changed what is kept; one on its way changes it all the time.
+  if (models.loads().every(({ error }) => error)) usage.refresh()
 }
 
 function showConversation({ running, empty }: { readonly running: boolean; readonly empty: boolean }): void {

@@ -51,7 +51,15 @@ export function createModelPicker({ models, announcer }: ModelPickerOptions): Mo
   function viewOf(row: ModelListing): HTMLElement {
     const load = models.loads().find((one) => one.id === row.id)
     const inUse = row.kind === 'chat' ? models.chosen() === row.id : row.loaded || row.chosenFor.includes('embedding')
-    const shape = JSON.stringify([row.state, row.bytes, row.refused, inUse, load && !load.error, load?.error])
+    const shape = JSON.stringify([
+      row.state,
+      row.bytes,
+      keptBytes(row),
+      row.refused,
+      inUse,
+      load && !load.error,
+      load?.error,
+    ])
     let view = views.get(row.id)
     if (!view) {
       view = { root: element('li', { class: 'model' }), shape: '' }
@@ -94,7 +102,7 @@ export function createModelPicker({ models, announcer }: ModelPickerOptions): Mo
     }
     const loads = new Set(models.loads().map((load) => load.id))
     // A model whose load was cut off stays where the person started it, with its way on.
-    const usable = rows.filter((row) => row.state !== 'unavailable' || loads.has(row.id))
+    const usable = rows.filter((row) => row.state !== 'unavailable' || loads.has(row.id) || isOutOfReach(row))
     const chat = usable
       .filter((row) => row.kind === 'chat')
       .sort((one, other) => Number(other.id === QUOTES) - Number(one.id === QUOTES))
@@ -136,9 +144,19 @@ interface RowState {
   readonly models: Models
 }
 
+/** It would run here, but its files cannot be had now. */
+const isOutOfReach = (row: ModelListing): boolean => row.refused?.code === 'network'
+
+/** Less is a file that every list reads. */
+const LEAST_KEPT_BYTES = 1_000_000
+/** Bytes of a download that was broken off. */
+const keptBytes = ({ state, storedBytes = 0 }: ModelListing): number =>
+  state !== 'available' && storedBytes >= LEAST_KEPT_BYTES ? storedBytes : 0
+
 function facts(row: ModelListing): string {
   const { models } = texts
   const { bytes } = row
+  const kept = keptBytes(row)
   const download =
     row.id === QUOTES
       ? models.noDownload
@@ -146,7 +164,10 @@ function facts(row: ModelListing): string {
         ? undefined
         : bytes === 0
           ? models.stored
-          : models.toDownload(bytes)
+          : kept > 0
+            ? // Where no server tells what is left, the length is that of the whole.
+              models.partlyHere(kept, row.state === 'unavailable' ? bytes : bytes + kept)
+            : models.toDownload(bytes)
   return [
     download,
     row.memoryBytes !== undefined && models.memory(row.memoryBytes),
@@ -169,12 +190,13 @@ function fillRow(root: HTMLElement, row: ModelListing, { load, inUse, take, mode
   const actions: Node[] = []
   if (loading) actions.push(action(words.cancel, () => models.cancel(row.id)))
   else if (inUse) actions.push(element('span', { class: 'model__in-use' }, icon('check'), words.inUse))
+  else if (isOutOfReach(row) && !load) actions.push(action(words.retry, () => void models.list()))
   else if (row.state !== 'unavailable' || load)
     actions.push(action(load?.error ? words.retry : label, take, 'button button--small button--primary'))
-  if (!loading && row.bytes === 0 && row.id !== QUOTES)
+  if (!loading && (row.bytes === 0 || keptBytes(row) > 0) && row.id !== QUOTES)
     actions.push(action(words.remove, () => void models.remove(row.id), 'button button--small button--quiet'))
   root.classList.toggle('model--in-use', inUse)
-  root.classList.toggle('model--refused', row.state === 'unavailable' && !load)
+  root.classList.toggle('model--refused', row.state === 'unavailable' && !load && !isOutOfReach(row))
   root.replaceChildren(
     element(
       'div',
@@ -182,7 +204,9 @@ function fillRow(root: HTMLElement, row: ModelListing, { load, inUse, take, mode
       element('h4', {}, title),
       goodFor !== '' && element('p', {}, goodFor),
       element('p', { class: 'model__facts' }, facts(row)),
-      row.refused && !load && element('p', { class: 'model__refused' }, row.refused.reason),
+      row.refused &&
+        !load &&
+        element('p', { class: 'model__refused' }, isOutOfReach(row) ? words.outOfReach : row.refused.reason),
     ),
     element('div', { class: 'model__actions' }, ...actions),
     ...(loading
@@ -221,6 +245,8 @@ function updateProgress(root: HTMLElement, { status }: ModelLoad, bytes: number 
 
 /** `12 of 98 MB · 3.1 MB/s · about 28 s left`. */
 function describeLoad(status: ModelLoad['status'], bytes: number | undefined): string {
+  if (status?.status === 'retrying')
+    return [texts.models.progress(status.loadedBytes ?? 0, status.totalBytes), status.message].join(' · ')
   if (!status || status.loadedBytes === undefined)
     return bytes ? texts.models.progress(0, bytes) : texts.models.starting
   const whole = status.totalBytes !== undefined && status.loadedBytes >= status.totalBytes

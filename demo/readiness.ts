@@ -111,7 +111,10 @@ export function createReadiness(options: ReadinessOptions): Readiness {
     const loading = models
       .loads()
       .filter((one) => !one.error)
-      .map(({ id, status }) => words.loading(models.title(id), status?.loadedBytes, status?.totalBytes))
+      .map(({ id, status }) => {
+        const say = status?.status === 'retrying' ? words.waiting : words.loading
+        return say(models.title(id), status?.loadedBytes, status?.totalBytes)
+      })
     if (loading.length > 0) return { sentence: [first, ...loading].join(' · ') }
     if (!ready) return { sentence: first }
     const rest = getReady(adding)

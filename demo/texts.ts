@@ -44,6 +44,8 @@ export const texts = {
       loaded === undefined || loaded === total
         ? `getting ${model} ready`
         : `${model} is loading, ${formatProgress(loaded, total)}`,
+    waiting: (model: string, loaded: number | undefined, total: number | undefined) =>
+      `${model} waits for the connection, ${formatProgress(loaded ?? 0, total)}`,
     loadFailed: (model: string) => `${model} could not be loaded`,
     retry: 'Try again',
     starting: 'Opening your documents',
@@ -169,6 +171,8 @@ export const texts = {
     cancel: 'Cancel',
     remove: 'Delete',
     toDownload: (bytes: number) => `${formatBytes(bytes)} to download`,
+    partlyHere: (kept: number, total: number) => `${formatProgress(kept, total)} are here`,
+    outOfReach: 'Its files cannot be reached now.',
     stored: 'on this device',
     noDownload: 'no download',
     memory: (bytes: number) => `${formatBytes(bytes)} of memory`,

@@ -1,6 +1,7 @@
 import { expect, test } from '@playwright/test'
 import { models } from '../browser/setup.js'
-import { ask, modelsFolder, openDemo } from './demo-page.js'
+import { startSlowServer } from '../browser/slow-server.js'
+import { ask, demoUrl, modelsFolder, openDemo } from './demo-page.js'
 
 test('the picker says what each model costs, where it runs, and why the refused ones are refused', async ({ page }) => {
   const demo = await openDemo(page)
@@ -77,6 +78,45 @@ test('a download that loses its connection says so in place, and goes on when as
   await context.setOffline(false)
   await row.getByRole('button', { name: 'Try again: SmolLM2 135M' }).click()
   await expect(row).toContainText('In use', { timeout: 180_000 })
+  await slow.close()
+})
+
+test('a download says when the connection is away; cancelled, it says how much of it is here, and that can be deleted', async ({
+  page,
+  context,
+}) => {
+  test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
+  test.setTimeout(120_000)
+  const slow = await startSlowServer(demoUrl())
+  slow.bytesPerSecond = 12_000_000
+  await context.route('**/models/SmolLM2-135M-Instruct/onnx/**', (route) =>
+    route.continue({ url: new URL(new URL(route.request().url()).pathname, slow.url).href }),
+  )
+  const demo = await openDemo(page)
+  await demo.models.click()
+  const row = page
+    .getByRole('dialog', { name: 'What answers' })
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('heading', { name: 'SmolLM2 135M', exact: true }) })
+  await row.getByRole('button', { name: /^Download/ }).click()
+  await expect(row.locator('.model__numbers')).toContainText(/[2-9]\d of 10\d MB/)
+  slow.isDown = true
+  await expect(row.locator('.model__numbers')).toContainText(/of 10\d MB · The connection broke off/)
+  await expect(demo.readiness).toContainText(/SmolLM2 135M waits for the connection, \d+ of 10\d MB/)
+  slow.isDown = false
+  await expect(row.locator('.model__numbers')).toContainText(/MB\/s/)
+  await expect(page.getByRole('button', { name: 'Close' }), 'the way out stays in sight').toBeInViewport()
+  await row.getByRole('button', { name: 'Cancel: SmolLM2 135M' }).click()
+  await expect(row).toContainText(/\d\d of 10\d MB are here/)
+  await row.getByRole('button', { name: 'Delete: SmolLM2 135M' }).click()
+  await expect(row).toContainText(/10\d MB to download/)
+  await expect(row.getByRole('button', { name: /^Delete/ })).toBeHidden()
+  await context.unrouteAll()
+  await context.route('**/models/SmolLM2-135M-Instruct/**', (route) => route.abort())
+  await page.keyboard.press('Escape')
+  await demo.models.click()
+  await expect(row).toContainText('Its files cannot be reached now')
+  await expect(row.getByRole('button', { name: 'Try again: SmolLM2 135M' })).toBeVisible()
   await slow.close()
 })
 

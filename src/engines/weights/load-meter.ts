@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../runtime/clock.js'
 export interface LoadMeter {
   /** A file has so many of its bytes. `fromNetwork` false: it was kept, which says nothing about the connection. */
   update(file: string, loaded: number, total: number | undefined, fromNetwork: boolean): void
-  /** Reports the current part with another message. */
+  /** Reports that the transfer does not go on as it did, and why: without a rate, for there is none now. */
   say(message: string): void
   /** The current part, with another message. */
   part(message: string): StatusPart
@@ -83,7 +83,10 @@ export function createLoadMeter(
       reportedAt = now
       report(part())
     },
-    say: (message) => report(part(message)),
+    say(message) {
+      const { type, modelId: id = modelId, loadedBytes = 0, totalBytes = 0 } = part(message)
+      report({ type, status: 'retrying', message, modelId: id, loadedBytes, totalBytes })
+    },
     part,
   }
 }

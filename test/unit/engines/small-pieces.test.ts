@@ -96,6 +96,13 @@ describe('createLoadMeter', () => {
       now += 100
     }
     const told = parts.filter(({ bytesPerSecond }) => bytesPerSecond !== undefined)
+    meter.say('The connection broke off')
+    expect(parts.at(-1)).toMatchObject({
+      status: 'retrying',
+      message: 'The connection broke off',
+      loadedBytes: 42_001_000,
+    })
+    expect(parts.at(-1)).not.toHaveProperty('bytesPerSecond')
     expect(told.length).toBeGreaterThan(5)
     for (const { bytesPerSecond = 0, loadedBytes = 0, secondsLeft = 0 } of told) {
       expect(bytesPerSecond).toBeLessThan(2_500_000)
