@@ -77,7 +77,7 @@ describe('createWorkerModel', () => {
   it('settles an abort at once and replaces a worker that does not come free', async () => {
     const fake = fakeEngine({ gated: true, drainMs: 10_000 })
     const { host, kills } = fakeHost(() => createLlmApi({ fake: async () => fake.engine }))
-    const model = createWorkerModel({ spec: spec(), host, drainMs: 20 })
+    const model = createWorkerModel({ spec: spec(), host, drainMs: 250 })
     await model.load()
     const controller = new AbortController()
     const answer = collect(model.stream(ask('a'), { signal: controller.signal })).catch(
