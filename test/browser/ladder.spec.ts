@@ -120,6 +120,7 @@ test.describe('the ladder', () => {
   })
 
   test('a small quota and a wish to save data are reasons with numbers', async ({ blank, page }) => {
+    test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
     const session = await page.context().newCDPSession(page)
     await session.send('Storage.overrideQuotaForOrigin', { origin: origins().home, quotaSize: 60_000_000 })
     const load = (name: string, canAsk: boolean) =>

@@ -83,13 +83,14 @@ describe('createWorkerModel', () => {
     const answer = collect(model.stream(ask('a'), { signal: controller.signal })).catch(
       (error: AlcoveError) => error.code,
     )
-    await turn()
+    while (!fake.log.includes('start a')) await turn()
     const waiting = collect(model.stream(ask('b')))
     await turn()
     controller.abort()
     expect(await answer).toBe('aborted')
     expect(kills).toEqual([])
     while (kills.length === 0) await turn(5)
+    while (!fake.log.includes('start b')) await turn(5)
     fake.open()
     // The one that waited behind it starts again in the new worker, and says so.
     const parts = await waiting
