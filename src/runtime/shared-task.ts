@@ -1,4 +1,4 @@
-import { abortError } from './abort.js'
+import { abortError, onAbort } from './abort.js'
 
 export interface JoinOptions<Progress> {
   readonly signal?: AbortSignal | undefined
@@ -43,17 +43,16 @@ export function createSharedTask<Result, Progress>(
           left = true
           waiting--
           if (listener) listeners.delete(listener)
-          signal?.removeEventListener('abort', onAbort)
+          forget()
           return true
         }
-        const onAbort = () => {
+        const forget = onAbort(signal, (aborted) => {
           if (!leave()) return
-          reject(abortError(signal as AbortSignal))
+          reject(abortError(aborted))
           if (waiting > 0) return
           onLeft()
-          controller.abort(abortError(signal as AbortSignal))
-        }
-        signal?.addEventListener('abort', onAbort)
+          controller.abort(abortError(aborted))
+        })
         if (listener) {
           listeners.add(listener)
           if (last) listener(last.progress)
