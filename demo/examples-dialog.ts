@@ -1,4 +1,4 @@
-import { type Alcove, createAlcove } from 'alcove'
+import { type Agent, type Alcove, createAlcove } from 'alcove'
 import { scriptedModel } from 'alcove/testing'
 import { type Example, examples } from '../examples/all.js'
 import { scripts } from '../examples/scripts.js'
@@ -33,6 +33,26 @@ const openScripted = (id: string): Alcove =>
     storage: { name: 'alcove-demo' },
   })
 
+/**
+ * The client, with runs that end when the signal aborts. An example is a generator: by itself it ends only at its next part, which may be a
+ * model's whole prompt away.
+ */
+function stoppable(client: Alcove, signal: AbortSignal): Alcove {
+  return new Proxy(client, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key)
+      if (typeof value !== 'function') return value
+      return (...given: unknown[]) => {
+        const made: unknown = value.apply(target, given)
+        if (typeof (made as Partial<Agent> | undefined)?.stream !== 'function') return made
+        const agent = made as Agent
+        const stream: Agent['stream'] = (input, options) => agent.stream(input, { ...options, signal })
+        return { ...agent, stream }
+      }
+    },
+  })
+}
+
 const askPerson = ({ name, input }: { readonly name: string; readonly input: unknown }): Promise<boolean> =>
   askToConfirm({
     title: texts.showcase.approve(name),
@@ -59,14 +79,23 @@ export function openExamples({ alcove, modelTitle, announcer }: ExamplesOptions)
   async function run(example: Example, log: ReturnType<typeof createPartLog>): Promise<void> {
     const scripted = runsOn(example) === 'scripted'
     const client = scripted ? openScripted(example.id) : alcove
-    const parts = example.run(client, askPerson)[Symbol.asyncIterator]()
+    const stopping = new AbortController()
+    const parts = example.run(stoppable(client, stopping.signal), askPerson)[Symbol.asyncIterator]()
     let stopped = false
-    stop = () => {
-      stopped = true
-      void parts.return?.().catch(() => undefined)
-    }
+    const halted = new Promise<{ readonly done: true }>((resolve) => {
+      stop = () => {
+        stopped = true
+        stopping.abort()
+        void parts.return?.().catch(() => undefined)
+        resolve({ done: true })
+      }
+    })
     try {
-      for (let next = await parts.next(); !next.done && !stopped; next = await parts.next()) log.add(next.value)
+      for (;;) {
+        const next = await Promise.race([parts.next(), halted])
+        if (next.done) break
+        log.add(next.value)
+      }
     } catch (error) {
       if (!stopped)
         log.add({ type: 'error', error: { message: error instanceof Error ? error.message : String(error) } })

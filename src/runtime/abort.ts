@@ -19,9 +19,13 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortError(signal)
 }
 
+/** What waits for each signal to abort, behind the one listener that the signal has of us. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>()
+
 /**
  * Calls `run` once when the signal aborts, or now when it has. The returned function forgets it; call it when the work
- * is done, or a long-lived signal keeps everything that ever listened to it.
+ * is done, or a long-lived signal keeps everything that ever listened to it. However many wait, a signal has one listener: hundreds of
+ * waits of one add or run are no leak, and Node does not warn of one.
  * @throws AlcoveError `invalid-argument` for what is no signal
  */
 export function onAbort(signal: AbortSignal | undefined, run: (signal: AbortSignal) => void): () => void {
@@ -32,9 +36,29 @@ export function onAbort(signal: AbortSignal | undefined, run: (signal: AbortSign
   }
   if (typeof signal.addEventListener !== 'function')
     throw new AlcoveError('invalid-argument', 'signal must be an AbortSignal: give controller.signal')
-  const listener = () => run(signal)
-  signal.addEventListener('abort', listener, { once: true })
-  return () => signal.removeEventListener('abort', listener)
+  const entries = waiting.get(signal) ?? new Set()
+  waiting.set(signal, entries)
+  if (entries.size === 0) signal.addEventListener('abort', runWaiting, { once: true })
+  const entry = () => run(signal)
+  entries.add(entry)
+  return () => {
+    if (entries.delete(entry) && entries.size === 0) signal.removeEventListener('abort', runWaiting)
+  }
+}
+
+function runWaiting({ target }: Event): void {
+  const entries = waiting.get(target as AbortSignal) ?? []
+  for (const entry of entries) {
+    try {
+      entry()
+    } catch (error) {
+      // As an event's listeners: what one throws is told, and keeps none of the others.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+  waiting.delete(target as AbortSignal)
 }
 
 /** The promise, or a rejection as soon as the signal aborts. What the promise does after that is ignored. */
@@ -42,7 +66,16 @@ export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise
   if (signal === undefined) return promise
   return new Promise<T>((resolve, reject) => {
     const forget = onAbort(signal, () => reject(abortError(signal)))
-    promise.then(resolve, reject).finally(forget)
+    promise.then(
+      (value) => {
+        forget()
+        resolve(value)
+      },
+      (error) => {
+        forget()
+        reject(error)
+      },
+    )
   })
 }
 

@@ -1,5 +1,5 @@
 import type { AlcoveError } from '../protocol/error.js'
-import { abortError } from './abort.js'
+import { abortError, onAbort } from './abort.js'
 
 export interface JoinOptions<Progress> {
   readonly signal?: AbortSignal | undefined
@@ -41,6 +41,7 @@ export function createSharedTask<Result, Progress>(
         work ??= run({ signal: controller.signal, report })
         waiting++
         let left = false
+        let forget = () => {}
         const listener = onProgress && ((progress: Progress) => onProgress(progress))
         const leave = () => {
           if (left) return false
@@ -48,7 +49,7 @@ export function createSharedTask<Result, Progress>(
           waiting--
           leavers.delete(fail)
           if (listener) listeners.delete(listener)
-          signal?.removeEventListener('abort', onAbort)
+          forget()
           return true
         }
         const fail = (reason: AlcoveError) => {
@@ -56,14 +57,12 @@ export function createSharedTask<Result, Progress>(
           reject(reason)
           return true
         }
-        const onAbort = () => {
-          if (!fail(abortError(signal as AbortSignal))) return
-          if (waiting > 0) return
-          onLeft()
-          controller.abort(abortError(signal as AbortSignal))
-        }
         leavers.add(fail)
-        signal?.addEventListener('abort', onAbort)
+        forget = onAbort(signal, (aborted) => {
+          if (!fail(abortError(aborted)) || waiting > 0) return
+          onLeft()
+          controller.abort(abortError(aborted))
+        })
         if (listener) {
           listeners.add(listener)
           if (last) listener(last.progress)

@@ -57,6 +57,30 @@ test('examples show their source, run, and tell what comes of them part by part'
   expect(faults).toEqual([])
 })
 
+test('Stop ends an example at once, also while its model says nothing', async ({ page }) => {
+  await page.addInitScript(() => {
+    // The scripted model waits so long before each part; from `isSilent` on it waits for ever.
+    const setTimer = window.setTimeout
+    const held = (run: () => void, delayMs?: number) =>
+      delayMs === 25 && (window as { isSilent?: boolean }).isSilent ? 0 : setTimer(run, delayMs)
+    window.setTimeout = held as typeof window.setTimeout
+  })
+  await openDemo(page)
+  const dialog = await openExamples(page)
+  await page.evaluate(() => {
+    ;(window as { isSilent?: boolean }).isSilent = true
+  })
+  const weather = await start(dialog, 'A tool')
+  await expect(parts(weather)).toContainText('step-start')
+  await weather.getByRole('button', { name: 'Stop', exact: true }).click()
+  await expect(weather.getByRole('button', { name: 'Run', exact: true })).toBeEnabled({ timeout: 5_000 })
+  await page.evaluate(() => {
+    ;(window as { isSilent?: boolean }).isSilent = false
+  })
+  await weather.getByRole('button', { name: 'Run', exact: true }).click()
+  await expect(parts(weather)).toContainText('It is 24 degrees and sun in Lisbon.')
+})
+
 test('a person is asked, may refuse, and may stop an example', async ({ page }) => {
   await openDemo(page)
   const dialog = await openExamples(page)

@@ -161,3 +161,29 @@ describe('systemClock', () => {
     expect(run).toHaveBeenCalledTimes(1)
   })
 })
+
+describe('many waits on one signal', () => {
+  test('are one listener, which goes with the last of them', async () => {
+    const { signal, listeners } = countedSignal()
+    const waits = Array.from({ length: 200 }, (_, value) => abortable(Promise.resolve(value), signal))
+    expect(listeners.count).toBe(1)
+    await Promise.all(waits)
+    expect(listeners.count).toBe(0)
+  })
+
+  test('all hear of the abort, but for those that were forgotten, also by an earlier one', () => {
+    const { controller, signal } = countedSignal()
+    const heard: string[] = []
+    onAbort(signal, () => {
+      heard.push('first')
+      forgetSecond()
+    })
+    const forgetSecond = onAbort(signal, () => heard.push('second'))
+    const forgetThird = onAbort(signal, () => heard.push('third'))
+    onAbort(signal, ({ reason }) => heard.push(String(reason)))
+    forgetThird()
+    controller.abort('why')
+    controller.abort('again')
+    expect(heard).toEqual(['first', 'why'])
+  })
+})
