@@ -120,6 +120,9 @@ class BatchingEmbedder implements TextEmbedder {
   readonly #jobs = new Map<string, Job>()
   /** Callers with documents. */
   readonly #callers = new Set<Caller>()
+  readonly #waitingQueries = new Set<Job>()
+  /** Batches of queries under way. */
+  #runningQueries = 0
   /** Until when gentle work rests. */
   #restsUntil = 0
   #isClosed = false
@@ -149,7 +152,8 @@ class BatchingEmbedder implements TextEmbedder {
       maxWaitMs,
       sizeOf: ({ tokens }) => tokens,
       isHeld: (job) => this.#isHeld(job),
-      maxRunning: () => (this.#isGentle() ? 1 : this.#lanes.room),
+      // A query need not wait for the whole batch of documents: the model takes it in between two parts of that.
+      maxRunning: () => (this.#isGentle() ? 1 : this.#lanes.room) + this.#roomForQueries(),
       clock,
     })
     this.#lookups = createBatcher({ run: (lists) => this.#lookUp(lists), maxBatchSize: feedSize, maxWaitMs: 0, clock })
@@ -298,11 +302,14 @@ class BatchingEmbedder implements TextEmbedder {
     if (this.#isClosed) return this.#finish(job, this.#closedError())
     if (job.callers.size === 0) return this.#finish(job, unwanted())
     const isQuery = job.purpose === 'query'
+    if (isQuery) this.#waitingQueries.add(job)
     try {
       const { signal } = job.leave
       this.#finish(job, await this.#batcher.submit(job, { signal, ...(isQuery && { priority: 1, maxWaitMs: 0 }) }))
     } catch (error) {
       this.#finish(job, toAlcoveError(error, 'output-invalid'))
+    } finally {
+      this.#waitingQueries.delete(job)
     }
   }
 
@@ -336,13 +343,25 @@ class BatchingEmbedder implements TextEmbedder {
     return callers.size > 0
   }
 
+  #roomForQueries(): number {
+    return this.#runningQueries + (this.#waitingQueries.size > 0 ? 1 : 0)
+  }
+
+  async #embedQueries(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
+    this.#runningQueries += 1
+    for (const job of batch) this.#waitingQueries.delete(job)
+    try {
+      await this.load()
+      for (const job of batch) job.isRunning = true
+      return await this.#embed(batch)
+    } finally {
+      this.#runningQueries -= 1
+    }
+  }
+
   async #runBatch(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
     const isQuery = batch[0]?.purpose === 'query'
-    // One task: messages with queries and aborts get in between two batches.
-    if (!isQuery) await nextTask()
-    await this.load()
-    for (const job of batch) job.isRunning = true
-    const vectors = isQuery ? await this.#embed(batch) : await this.#embedDocuments(batch)
+    const vectors = isQuery ? await this.#embedQueries(batch) : await this.#embedDocuments(batch)
     const kept = batch.flatMap(({ key, isCached }, index) => {
       const vector = vectors[index]
       return isCached && vector !== undefined && !isAlcoveError(vector) ? [[key, vector] as const] : []
@@ -354,6 +373,10 @@ class BatchingEmbedder implements TextEmbedder {
 
   /** Embeds documents, and measures it: for the size of batches, for the worth of copies of the model, for the rest after it. */
   async #embedDocuments(batch: readonly Job[]): Promise<(Float32Array | AlcoveError)[]> {
+    // One task: messages with queries and aborts get in between two batches.
+    await nextTask()
+    await this.load()
+    for (const job of batch) job.isRunning = true
     const cost = batch.length * batch.reduce((most, { tokens }) => Math.max(most, tokens), 0)
     const began = this.#clock.now()
     let done = 0

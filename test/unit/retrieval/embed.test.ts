@@ -122,6 +122,22 @@ describe('queries', () => {
     expect(model.calls.findIndex(({ purpose }) => purpose === 'query')).toBe(1)
     expect(model.calls.length).toBeGreaterThan(4)
   })
+
+  test('reach the model while a batch of documents is under way, and let no more documents in', async () => {
+    const model = fakeEmbedder()
+    const { closed, open } = gate()
+    model.gate = closed
+    const embedder = createTextEmbedder({ model, maxBatchSize: 8 })
+    const documents = embedder.documents(texts(40))
+    await settle()
+    const queries = ['what?', 'who?'].map((text) => embedder.query(text))
+    await settle()
+    const purposes = model.calls.map(({ purpose }) => purpose)
+    open()
+    await Promise.all([documents, ...queries])
+    expect(purposes.filter((purpose) => purpose === 'document')).toHaveLength(1)
+    expect(purposes).toContain('query')
+  })
 })
 
 describe('abort and failure', () => {
