@@ -105,8 +105,9 @@ function readFlag(name: string, value: boolean | undefined, fallback: boolean): 
 }
 
 /** Options that hold others. */
-function readGroup<Group extends object>(name: string, value: Group | undefined): Group | undefined {
-  return value === undefined || (typeof value === 'object' && value !== null) ? value : fail(name, 'an object', value)
+function readGroup<Group extends object>(name: string, value: Group | undefined, or = ''): Group | undefined {
+  if (value === undefined || (typeof value === 'object' && value !== null)) return value
+  return fail(name, `an object${or}`, value)
 }
 
 function readAmount(name: string, value: number | undefined, fallback: number): number {
@@ -147,7 +148,7 @@ export function readSettings(options: AlcoveOptions): Settings {
   if (typeof options !== 'object' || options === null) fail('its argument', 'an object of options', options)
   const { embedder = 'auto', confirmDownload, modelMirrors = [] } = options
   const storage = readGroup('storage', options.storage)
-  const cache = options.cache === false ? false : readGroup('cache', options.cache)
+  const cache = options.cache === false ? false : readGroup('cache', options.cache, ' or false')
   if (!(typeof embedder === 'string' && embedder !== '') && !isModel(embedder, 'embed')) {
     fail('embedder', "'auto', a model id or an EmbeddingModel", embedder)
   }

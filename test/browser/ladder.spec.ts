@@ -36,6 +36,27 @@ test.describe('the ladder', () => {
     expect(second.report.predictions?.[0]?.firstTokenMs).not.toBe(prediction?.firstTokenMs)
   })
 
+  test('a worker whose script could not be fetched once is not held against the model', async ({ blank }) => {
+    test.skip(!models.onnxChat, 'needs SmolLM2 as ONNX in the models folder')
+    const load = () =>
+      blank.evaluate(async (model) => {
+        const { createAlcove } = await import('/dist/index.js')
+        const alcove = createAlcove({
+          model: [model, 'extractive'],
+          allowRemoteModels: false,
+          storage: { name: 'unfetched' },
+        })
+        const { chosen, refused } = await alcove.load({ constraints: { task: 'chat' } })
+        await alcove.close()
+        return { chat: chosen.chat, refused: refused.map(({ code }) => code) }
+      }, models.onnxChat as string)
+    await blank.route('**/dist/workers/llm.worker.js', (route) => route.abort())
+    expect(await load()).toEqual({ chat: 'extractive', refused: ['worker-crashed'] })
+    await blank.unrouteAll()
+    await blank.reload()
+    expect(await load()).toEqual({ chat: models.onnxChat, refused: [] })
+  })
+
   test('constraints: per client, per load and per agent; wrong ones are named', async ({ blank }) => {
     const result = await blank.evaluate(async () => {
       const { createAlcove } = await import('/dist/index.js')
