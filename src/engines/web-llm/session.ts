@@ -5,7 +5,13 @@ import { estimateTokens, flattenMessages } from '../flat-messages.js'
 import type { ModelSession } from '../session-model.js'
 import { isFatalToWebLlm, translateWebLlmError } from './errors.js'
 import { continuationBody, refuseBegun, requestBody, streamChat, type WebLlmBody } from './parts.js'
-import { type ConversationTemplate, continuationPrompt, countPrompt, type WebLlmTokenizer } from './prompt.js'
+import {
+  type ConversationTemplate,
+  continuationPrompt,
+  countPrompt,
+  droppedSpace,
+  type WebLlmTokenizer,
+} from './prompt.js'
 
 /** Freeing a lost device may never end. */
 const UNLOAD_TIMEOUT_MS = 3_000
@@ -17,9 +23,15 @@ interface Config {
   readonly sliding_window_size?: number
 }
 
+interface Pipeline {
+  readonly tokenizer?: { encode?(text: string): Int32Array }
+  /** Tokens of the answer so far. */
+  readonly outputIds?: readonly number[]
+}
+
 /** Fields of `MLCEngine` that are private in its types (0.2.86). Everything works without them, with estimates. */
 interface EngineInternals {
-  readonly loadedModelIdToPipeline?: ReadonlyMap<string, { readonly tokenizer?: { encode?(text: string): Int32Array } }>
+  readonly loadedModelIdToPipeline?: ReadonlyMap<string, Pipeline>
   readonly loadedModelIdToChatConfig?: ReadonlyMap<string, Config>
 }
 
@@ -66,6 +78,12 @@ export function createWebLlmSession(
     return continuationBody(request, prompt)
   }
 
+  const missingBefore = (prompt: string, firstText: string): string => {
+    const tokenizer = tokenizerOf(engine, webLlmId)
+    const ids = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.outputIds ?? []
+    return tokenizer ? droppedSpace(tokenizer, prompt, ids, firstText) : ''
+  }
+
   return {
     contextTokens:
       config?.context_window_size && config.context_window_size > 0 ? config.context_window_size : usualContext,
@@ -75,9 +93,14 @@ export function createWebLlmSession(
     async *generate(request, signal): AsyncGenerator<ModelPart> {
       yield { type: 'status', status: 'prefill', message: 'Reading the prompt', modelId }
       try {
-        yield* streamChat(engine, bodyOf(request), {
+        const body = bodyOf(request)
+        const isBegun = 'prompt' in body
+        yield* streamChat(engine, body, {
           signal,
           promptTokens: count(request),
+          prefixTokens: isBegun ? 0 : template?.system_prefix_token_ids?.length,
+          stop: request.sampling?.stop,
+          missingBefore: isBegun ? (text) => missingBefore(body.prompt, text) : undefined,
           onStuck() {
             dead = true
           },
