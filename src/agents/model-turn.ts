@@ -81,7 +81,7 @@ async function yieldToTasks(): Promise<void> {
 }
 
 async function openStop(stop: readonly string[]) {
-  const { createStopCutter } = await import('../engines/transformers/stop-words.js')
+  const { createStopCutter } = await import('../engines/stop-words.js')
   return createStopCutter(stop)
 }
 

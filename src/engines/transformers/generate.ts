@@ -3,12 +3,12 @@ import type { ModelPart, ModelRequest, Sampling } from '../../protocol/model.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { type Clock, systemClock } from '../../runtime/clock.js'
 import type { Constrainer, TokenConstraint } from '../grammar/constraint.js'
+import { createStopCutter } from '../stop-words.js'
 import type { Decoder } from './decoder.js'
 import { createDetokenizer } from './detokenizer.js'
 import { nextMacrotask } from './macrotask.js'
 import type { TokenTexts } from './prompt.js'
 import { createSampler, type Sampler, type SamplerOptions } from './sampler.js'
-import { createStopCutter } from './stop-words.js'
 
 /** A loaded model, ready to write. */
 export interface Writer {

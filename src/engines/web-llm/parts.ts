@@ -14,6 +14,7 @@ import { flattenMessages } from '../flat-messages.js'
 import { schemaGrammar } from '../grammar/schema-grammar.js'
 import { writeGrammar } from '../grammar/write-grammar.js'
 import { checkSampling } from '../sampling.js'
+import { createStopCutter } from '../stop-words.js'
 import type { PreparedImage, PreparedImages } from './images.js'
 import { type ConversationTemplate, escapeReplacement } from './prompt.js'
 
@@ -72,7 +73,10 @@ export function continuationBody(request: ModelRequest, prompt: string): Complet
   return { ...(fields as Omit<CompletionCreateParamsStreaming, 'prompt'>), prompt }
 }
 
-/** A request in WebLLM's form. `topK` has no counterpart and is not in it (`top-k.ts`). */
+/**
+ * A request in WebLLM's form. `topK` has no counterpart and is not in it (`top-k.ts`). Nor is `stop`: WebLLM shows the first tokens of
+ * a stop text before it knows what they begin, so the text is cut here.
+ */
 export function requestBody(
   request: ModelRequest,
   template?: ConversationTemplate,
@@ -91,7 +95,6 @@ export function requestBody(
     top_p: sampling.topP,
     max_tokens: sampling.maxTokens,
     seed: sampling.seed,
-    stop: sampling.stop?.length ? [...sampling.stop] : undefined,
     frequency_penalty: sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty,
     repetition_penalty: sampling.repetitionPenalty,
@@ -120,6 +123,12 @@ export interface StreamChatOptions {
   readonly signal: AbortSignal
   /** Of the whole prompt, where counted: WebLLM's usage has only those that it had to read. */
   readonly promptTokens?: number | undefined
+  /** Tokens before the prompt that WebLLM reads and does not count. @default 0 */
+  readonly prefixTokens?: number | undefined
+  /** Texts at which the answer ends. */
+  readonly stop?: readonly string[] | undefined
+  /** What WebLLM's decoder took from the front of the first text. */
+  readonly missingBefore?: ((firstText: string) => string) | undefined
   /** Told that the engine did not stop in time: it must not be used again. */
   readonly onStuck?: (() => void) | undefined
   /** @default 3_000 */
@@ -140,12 +149,12 @@ function open(engine: WebLlmChat, body: WebLlmBody): Promise<AsyncIterable<Chunk
 export async function* streamChat(
   engine: WebLlmChat,
   body: WebLlmBody,
-  { signal, promptTokens, onStuck, drainMs = DRAIN_MS, clock = systemClock }: StreamChatOptions,
+  options: StreamChatOptions,
 ): AsyncGenerator<ModelPart> {
+  const { signal, onStuck, drainMs = DRAIN_MS, clock = systemClock } = options
   if (signal.aborted) return
   const chunks = createChunkReader(await open(engine, body))
-  let reason: ModelFinishReason = 'stop'
-  let usage: ModelUsage | undefined
+  const writer = createAnswerWriter(engine, options)
   let isStuck = false
   let cancelTimer = () => {}
   let forget = () => {}
@@ -164,17 +173,11 @@ export async function* streamChat(
   })
   const next = () => Promise.race([chunks.next(), tooLate])
   try {
-    for (let chunk = signal.aborted ? undefined : await next(); chunk && !signal.aborted; ) {
-      const choice = chunk.choices[0]
-      if (choice?.finish_reason) reason = reasonOf(choice.finish_reason)
-      if (chunk.usage) usage = usageOf(chunk.usage, promptTokens)
-      const text = choice && ('delta' in choice ? choice.delta.content : choice.text)
+    for (let chunk = signal.aborted ? undefined : await next(); chunk && !signal.aborted; chunk = await next()) {
+      const text = writer.take(chunk)
       if (text) yield { type: 'text-delta', text }
-      chunk = await next()
     }
-    if (signal.aborted) return
-    if (usage) yield { type: 'model-usage', usage }
-    yield { type: 'model-finish', reason }
+    if (!signal.aborted) yield* writer.end()
   } finally {
     forget()
     cancelTimer()
@@ -183,6 +186,45 @@ export async function* streamChat(
       const isFree = await Promise.race([chunks.drain().then(() => true), clock.sleep(drainMs).then(() => false)])
       if (!isFree) giveUp()
     }
+  }
+}
+
+/** What of an answer is shown: cut at the stop texts, where the engine is interrupted, with what the decoder took from its front. */
+function createAnswerWriter(
+  engine: WebLlmChat,
+  { promptTokens, prefixTokens = 0, missingBefore, stop }: StreamChatOptions,
+) {
+  const cutter = createStopCutter(stop)
+  let before = missingBefore
+  let reason: ModelFinishReason = 'stop'
+  let usage: ModelUsage | undefined
+  let isCut = false
+
+  const show = (text: string): string => {
+    const lead = before?.(text) ?? ''
+    before = undefined
+    const shown = cutter.push(lead + text)
+    if (shown.stopped && !isCut) {
+      isCut = true
+      void engine.interruptGenerate()
+    }
+    return shown.text
+  }
+
+  return {
+    take(chunk: Chunk): string {
+      const choice = chunk.choices[0]
+      if (choice?.finish_reason) reason = reasonOf(choice.finish_reason)
+      if (chunk.usage) usage = usageOf(chunk.usage, promptTokens, prefixTokens)
+      const text = choice && ('delta' in choice ? choice.delta.content : choice.text)
+      return text ? show(text) : ''
+    },
+    *end(): Generator<ModelPart> {
+      const text = cutter.flush()
+      if (text) yield { type: 'text-delta', text }
+      if (usage) yield { type: 'model-usage', usage }
+      yield { type: 'model-finish', reason: isCut ? 'stop' : reason }
+    },
   }
 }
 
@@ -218,13 +260,19 @@ function reasonOf(reason: string): ModelFinishReason {
   return reason === 'length' ? 'length' : 'stop'
 }
 
-function usageOf(usage: NonNullable<Chunk['usage']>, promptTokens: number | undefined): ModelUsage {
+function usageOf(
+  usage: NonNullable<Chunk['usage']>,
+  promptTokens: number | undefined,
+  prefixTokens: number,
+): ModelUsage {
   const { extra } = usage
   const decodeSeconds = usage.completion_tokens > 1 ? extra.time_per_output_token_s * (usage.completion_tokens - 1) : 0
+  const notRead = Math.max(0, (promptTokens ?? 0) - usage.prompt_tokens)
   return {
     promptTokens: Math.max(promptTokens ?? 0, usage.prompt_tokens),
     completionTokens: usage.completion_tokens,
-    ...(promptTokens !== undefined && { cachedTokens: Math.max(0, promptTokens - usage.prompt_tokens) }),
+    // Of a prompt that is read anew, WebLLM's figure lacks the prefix: that alone is not the cache.
+    ...(promptTokens !== undefined && { cachedTokens: notRead > prefixTokens ? notRead : 0 }),
     prefillMs: extra.time_to_first_token_s * 1_000,
     decodeMs: decodeSeconds * 1_000,
   }

@@ -42,6 +42,7 @@ export function renderPrompt(template: ConversationTemplate, messages: readonly 
 /** The part of WebLLM's tokenizer that is used here. */
 export interface WebLlmTokenizer {
   encode(text: string): Int32Array
+  decode?(ids: Int32Array): string
   idToToken?(id: number): string
 }
 
@@ -65,19 +66,34 @@ export function continuationPrompt(
   return [prefix, ...renderPrompt(template, messages.slice(0, -1)), thinks ? '' : EMPTY_THOUGHT, begun].join('')
 }
 
+/**
+ * What goes between the end of a prompt and the first text of what goes on from it: a SentencePiece decoder drops the space that begins
+ * the first word, as it should at the start of an answer and should not within one.
+ */
+export function droppedSpace(
+  tokenizer: WebLlmTokenizer,
+  prompt: string,
+  ids: readonly number[],
+  firstText: string,
+): string {
+  const last = tokenizer.encode(prompt).at(-1)
+  if (last === undefined || !tokenizer.decode) return ''
+  const alone = tokenizer.decode(Int32Array.of(last))
+  const together = tokenizer.decode(Int32Array.of(last, ...ids))
+  const whole = together.startsWith(alone) ? together.slice(alone.length) : ''
+  const dropped = whole.endsWith(firstText) ? whole.slice(0, whole.length - firstText.length) : ''
+  return /^\s*$/.test(dropped) ? dropped : ''
+}
+
 /** Tokens of a request as the engine will see it, with its own tokenizer, without those of its pictures. */
-export function countPrompt(
-  template: ConversationTemplate,
-  tokenizer: { encode(text: string): { readonly length: number } },
-  request: ModelRequest,
-): number {
+export function countPrompt(template: ConversationTemplate, tokenizer: WebLlmTokenizer, request: ModelRequest): number {
   const messages = flattenMessages(request.messages, true)
-  const begun = messages.at(-1)?.role === 'assistant' ? messages.at(-1) : undefined
-  const pieces = begun
-    ? [...renderPrompt(template, messages.slice(0, -1)), begun.content]
-    : renderPrompt(template, messages)
+  if (messages.at(-1)?.role === 'assistant') {
+    const thinks = request.sampling?.reasoning !== 'off'
+    return tokenizer.encode(continuationPrompt(template, tokenizer, messages, thinks) ?? '').length
+  }
   const prefix = template.system_prefix_token_ids?.length ?? 0
-  return pieces.reduce((sum, piece) => sum + tokenizer.encode(piece).length, prefix)
+  return renderPrompt(template, messages).reduce((sum, piece) => sum + tokenizer.encode(piece).length, prefix)
 }
 
 /**

@@ -6,7 +6,13 @@ import type { ModelSession } from '../session-model.js'
 import { isFatalToWebLlm, translateWebLlmError } from './errors.js'
 import type { ImageReader, PreparedImages } from './images.js'
 import { continuationBody, refuseBegun, requestBody, streamChat, type WebLlmBody } from './parts.js'
-import { type ConversationTemplate, continuationPrompt, countPrompt, type WebLlmTokenizer } from './prompt.js'
+import {
+  type ConversationTemplate,
+  continuationPrompt,
+  countPrompt,
+  droppedSpace,
+  type WebLlmTokenizer,
+} from './prompt.js'
 import { serveImages } from './serve-images.js'
 import { limitToTopK } from './top-k.js'
 import type { Vision } from './vision.js'
@@ -21,9 +27,15 @@ interface Config {
   readonly sliding_window_size?: number
 }
 
+interface Pipeline {
+  readonly tokenizer?: { encode?(text: string): Int32Array }
+  /** Tokens of the answer so far. */
+  readonly outputIds?: readonly number[]
+}
+
 /** Fields of `MLCEngine` that are private in its types (0.2.86). Everything works without them, with estimates. */
 interface EngineInternals {
-  readonly loadedModelIdToPipeline?: ReadonlyMap<string, { readonly tokenizer?: { encode?(text: string): Int32Array } }>
+  readonly loadedModelIdToPipeline?: ReadonlyMap<string, Pipeline>
   readonly loadedModelIdToChatConfig?: ReadonlyMap<string, Config>
 }
 
@@ -78,6 +90,12 @@ export function createWebLlmSession(
     return continuationBody(request, prompt)
   }
 
+  const missingBefore = (prompt: string, firstText: string): string => {
+    const tokenizer = tokenizerOf(engine, webLlmId)
+    const ids = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.outputIds ?? []
+    return tokenizer ? droppedSpace(tokenizer, prompt, ids, firstText) : ''
+  }
+
   return {
     contextTokens:
       config?.context_window_size && config.context_window_size > 0 ? config.context_window_size : usualContext,
@@ -90,9 +108,14 @@ export function createWebLlmSession(
       const endServing = serveImages(prepared.values())
       const endTopK = limitToTopK(engine, webLlmId, request.sampling?.topK)
       try {
-        yield* streamChat(engine, bodyOf(request, prepared), {
+        const body = bodyOf(request, prepared)
+        const isBegun = 'prompt' in body
+        yield* streamChat(engine, body, {
           signal,
           promptTokens: count(request, prepared),
+          prefixTokens: isBegun ? 0 : template?.system_prefix_token_ids?.length,
+          stop: request.sampling?.stop,
+          missingBefore: isBegun ? (text) => missingBefore(body.prompt, text) : undefined,
           onStuck() {
             dead = true
           },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createStopCutter } from '../../../src/engines/transformers/stop-words.js'
+import { createStopCutter } from '../../../src/engines/stop-words.js'
 
 /** Everything that is shown when the text comes in these pieces. */
 function show(pieces: readonly string[], stops: readonly string[]) {

@@ -14,6 +14,7 @@ import {
   type ConversationTemplate,
   continuationPrompt,
   countPrompt,
+  droppedSpace,
   escapeReplacement,
   renderPrompt,
 } from '../../../src/engines/web-llm/prompt.js'
@@ -82,6 +83,23 @@ describe('the prompt', () => {
     expect(continuationPrompt(prefixed, { encode }, messages, true)).toBeUndefined()
   })
 
+  test('of an answer that has begun keeps the space that the decoder drops from the front of a text', () => {
+    const pieces = [' a', ' little', ' girl', ',']
+    const tokenizer = {
+      encode: (text: string) => Int32Array.from(text.endsWith(',') ? [0, 3] : [0]),
+      // As SentencePiece decodes: without the space that begins the first word.
+      decode: (ids: Int32Array) =>
+        [...ids]
+          .map((id) => pieces[id])
+          .join('')
+          .replace(/^ /, ''),
+    }
+    expect(droppedSpace(tokenizer, 'One day,', [1], 'little')).toBe(' ')
+    expect(droppedSpace(tokenizer, 'One day,', [3], ',')).toBe('')
+    expect(droppedSpace(tokenizer, 'One day,', [], 'little')).toBe('')
+    expect(droppedSpace({ encode: tokenizer.encode }, 'One day,', [1], 'little')).toBe('')
+  })
+
   test('is counted piece by piece, with the tokens of the system prefix', () => {
     const tokenizer = { encode: (text: string) => new Int32Array(text.length) }
     const template = { ...CHATML, system_prefix_token_ids: [1, 2] }
@@ -123,7 +141,6 @@ describe('requests', () => {
       top_p: 0.5,
       max_tokens: 3,
       seed: 4,
-      stop: ['x'],
       frequency_penalty: 0.1,
       presence_penalty: 0.2,
       response_format: { type: 'grammar', grammar: 'root ::= r1\nr1 ::= "\\"a\\"" | "1"' },
@@ -227,6 +244,38 @@ describe('a stream', () => {
       },
       { type: 'model-finish', reason: 'stop' },
     ])
+  })
+
+  test('is cut at a stop text, of which nothing is shown, and the engine is interrupted', async () => {
+    const { engine, state } = fakeChat(6)
+    const parts: ModelPart[] = []
+    const options = { signal: new AbortController().signal, stop: ['1 t2'] }
+    for await (const part of streamChat(engine, body, options)) parts.push(part)
+    expect(parts.map((part) => (part.type === 'text-delta' ? part.text : part.type))).toEqual([
+      't0 ',
+      't',
+      'model-usage',
+      'model-finish',
+    ])
+    expect(parts.at(-1)).toEqual({ type: 'model-finish', reason: 'stop' })
+    expect(state).toMatchObject({ running: 0, interrupts: 1 })
+  })
+
+  test('what began like a stop text and did not become one is shown at the end', async () => {
+    const parts: ModelPart[] = []
+    const options = { signal: new AbortController().signal, stop: ['t1 x'], missingBefore: () => ' ' }
+    for await (const part of streamChat(fakeChat(2).engine, body, options)) parts.push(part)
+    expect(parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : []))).toEqual([' t0 ', 't1 '])
+  })
+
+  test('a prefix that WebLLM reads and does not count is not the cache', async () => {
+    const cachedOf = async (promptTokens: number) => {
+      const options = { signal: new AbortController().signal, promptTokens, prefixTokens: 2 }
+      for await (const part of streamChat(fakeChat(1).engine, body, options))
+        if (part.type === 'model-usage') return part.usage.cachedTokens
+      return undefined
+    }
+    expect([await cachedOf(4), await cachedOf(6), await cachedOf(7)]).toEqual([0, 0, 3])
   })
 
   test('an abort interrupts and drains: the engine is free when the generator ends', async () => {
