@@ -4,52 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { type AgentOptions, createAgent } from '../../../src/agents/agent.js'
 import { scriptedModel } from '../../../src/engines/scripted.js'
-import type { Message, ToolResultPart } from '../../../src/protocol/message.js'
 import type { ChatModelCapabilities, ModelPart } from '../../../src/protocol/model.js'
-import type { StreamPart } from '../../../src/protocol/stream-part.js'
 import { fakeClock } from '../../../src/testing.js'
 import { type ToolOptions, tool } from '../../../src/tools/tool.js'
-
-const tick = () => new Promise((resolve) => setTimeout(resolve))
-const never = () => new Promise<never>(() => {})
-
-/** As `Promise.withResolvers`, which Node 20 has not. */
-function createGate<T>() {
-  let resolve: (value: T) => void = () => {}
-  let reject: (reason: unknown) => void = () => {}
-  const promise = new Promise<T>((onValue, onError) => {
-    resolve = onValue
-    reject = onError
-  })
-  return { promise, resolve, reject }
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await tick()
-}
-
-async function collect(run: AsyncIterable<StreamPart>): Promise<StreamPart[]> {
-  const parts: StreamPart[] = []
-  for await (const part of run) parts.push(part)
-  return parts
-}
-
-function results(messages: readonly Message[] | undefined): ToolResultPart[] {
-  return (messages ?? []).flatMap(({ content }) =>
-    typeof content === 'string' ? [] : content.filter((part) => part.type === 'tool-result'),
-  )
-}
-
-const call = (name: string, input: unknown = {}) => ({ name, input })
-const make = (name: string, execute: ToolOptions['execute'], more: Partial<ToolOptions> = {}) =>
-  tool({ name, description: name, execute, ...more })
-
-/** Lets a model make these calls in one turn, and gives what it was told. */
-async function told(toolCalls: { name: string; input?: unknown }[], options: Partial<AgentOptions>) {
-  const model = scriptedModel([{ toolCalls }, 'done'])
-  const answer = await createAgent({ model, ...options }).generate('Go')
-  return { outputs: results(model.requests[1]?.messages).map(({ output }) => output), answer, model }
-}
+import { call, collect, createGate, make, never, results, tick, told, until } from './tool-fixtures.js'
 
 describe('§2 input schema (Standard Schema, or JSON Schema with $defs, additionalProperties, unions)', () => {
   const handMade: StandardSchemaV1<unknown, { n: number }> & { toJsonSchema(): Record<string, unknown> } = {
