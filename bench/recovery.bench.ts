@@ -28,6 +28,8 @@ interface Engine {
   readonly folder: string
   readonly id: string
   readonly device: Device
+  /** Of an answer that must not be over before the harm has reached the engine. @default 60 */
+  readonly maxTokens?: number
 }
 const CHAT: Engine = {
   name: 'SmolLM2-135M-Instruct, transformers.js on WebAssembly',
@@ -40,6 +42,7 @@ const GGUF: Engine = {
   folder: 'stories260K',
   id: 'wllama:stories260K/stories260K.gguf',
   device: 'wasm',
+  maxTokens: 300,
 }
 const GPU: Engine = {
   name: 'stories260K, transformers.js on software WebGPU',
@@ -89,10 +92,10 @@ interface Recovered {
 }
 
 /** Does harm at the fifth delta of an answer, and waits for the end of the same stream. */
-async function recover(context: BenchContext, { id, device }: Engine, harm: Harm): Promise<Recovered> {
+async function recover(context: BenchContext, { id, device, maxTokens = 60 }: Engine, harm: Harm): Promise<Recovered> {
   const request = {
     messages: [{ role: 'user' as const, content: PROMPT }],
-    sampling: { temperature: 0, maxTokens: 60 },
+    sampling: { temperature: 0, maxTokens },
   }
   let foundAt = 0
   const { model, host, crash } = openEngine(context, id, { device }, () => {
