@@ -140,6 +140,7 @@ describe('requests', () => {
       top_p: 0.5,
       max_tokens: 3,
       seed: 4,
+      stop: ['x'],
       frequency_penalty: 0.1,
       presence_penalty: 0.2,
       response_format: { type: 'grammar', grammar: 'root ::= r1\nr1 ::= "\\"a\\"" | "1"' },
@@ -245,26 +246,32 @@ describe('a stream', () => {
     ])
   })
 
-  test('is cut at a stop text, of which nothing is shown, and the engine is interrupted', async () => {
-    const { engine, state } = fakeChat(6)
+  const textsOf = async (texts: number, options: Partial<Parameters<typeof streamChat>[2]>) => {
+    const { engine, state } = fakeChat(texts)
     const parts: ModelPart[] = []
-    const options = { signal: new AbortController().signal, stop: ['1 t2'] }
-    for await (const part of streamChat(engine, body, options)) parts.push(part)
-    expect(parts.map((part) => (part.type === 'text-delta' ? part.text : part.type))).toEqual([
-      't0 ',
-      't',
-      'model-usage',
-      'model-finish',
-    ])
-    expect(parts.at(-1)).toEqual({ type: 'model-finish', reason: 'stop' })
-    expect(state).toMatchObject({ running: 0, interrupts: 1 })
+    const all = { signal: new AbortController().signal, ...options }
+    for await (const part of streamChat(engine, body, all)) parts.push(part)
+    return {
+      texts: parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : [])),
+      last: parts.at(-1),
+      state,
+    }
+  }
+
+  test('shows nothing of a stop text, whose beginning WebLLM has shown before it stops', async () => {
+    const stop = ['1 t2 x']
+    const { texts, last } = await textsOf(3, { stop, finalText: () => 't0 t' })
+    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
+    const ended = await textsOf(3, { stop, finalText: () => 't0 t1 t2 ' })
+    expect(ended.texts.join('')).toBe('t0 t1 t2 ')
+    const unknown = await textsOf(3, { stop, missingBefore: () => ' ' })
+    expect(unknown.texts.join('')).toBe(' t0 t1 t2 ')
   })
 
-  test('what began like a stop text and did not become one is shown at the end', async () => {
-    const parts: ModelPart[] = []
-    const options = { signal: new AbortController().signal, stop: ['t1 x'], missingBefore: () => ' ' }
-    for await (const part of streamChat(fakeChat(2).engine, body, options)) parts.push(part)
-    expect(parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : []))).toEqual([' t0 ', 't1 '])
+  test('a stop text that comes as a whole ends the answer too', async () => {
+    const { texts, last, state } = await textsOf(6, { stop: ['1 t2'] })
+    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
+    expect(state).toMatchObject({ running: 0, interrupts: 1 })
   })
 
   test('a prefix that WebLLM reads and does not count is not the cache', async () => {
