@@ -5,13 +5,16 @@ import { expect, test } from './setup.js'
 const mlcFolder = process.env.ALCOVE_MLC_DIR
 const STORIES = /^stories260K/
 
-/** The tiny story model, built for this WebLLM: its texts are known, so that exact answers can be asked for. */
-const id =
+const find = (pattern: RegExp) =>
   mlcFolder && existsSync(mlcFolder)
     ? readdirSync(mlcFolder).find(
-        (name) => STORIES.test(name) && existsSync(join(mlcFolder, name, 'resolve/main/lib.wasm')),
+        (name) => pattern.test(name) && existsSync(join(mlcFolder, name, 'resolve/main/lib.wasm')),
       )
     : undefined
+
+/** The tiny story model, built for this WebLLM: its texts are known, so that exact answers can be asked for. */
+const id = find(STORIES)
+const embedder = find(/minilm/i)
 
 function tokenNumber(piece: string): number {
   const file = join(mlcFolder as string, id as string, 'resolve/main/tokenizer.json')
@@ -43,8 +46,9 @@ test.describe('WebLLM with a real model', () => {
 
   test('a chat that grows reads only what is new, and every prompt is counted exactly', async ({ blank }) => {
     const result = await blank.evaluate(async (model) => (await import('/pages/web-llm-real.js')).turns(model), name)
-    const { whole, secondTurn, thirdTurn, other, shared, begun, goneOn, special, chunked } = result
-    for (const fresh of [whole, other, shared, goneOn, special, chunked]) {
+    const { whole, firstTurn, secondTurn, thirdTurn, other, shared, begun, goneOn, special, chunked } = result
+    expect(firstTurn).toMatchObject({ finish: 'stop', text: whole.text.slice(0, whole.text.indexOf('.')) })
+    for (const fresh of [whole, firstTurn, other, shared, goneOn, special, chunked]) {
       expect(fresh.usage).toMatchObject({ promptTokens: fresh.counted, cachedTokens: 0 })
     }
     for (const turn of [secondTurn, thirdTurn]) {
@@ -78,7 +82,7 @@ test.describe('WebLLM with a real model', () => {
 
   test('answers are held to a schema and to a grammar', async ({ blank }) => {
     const result = await blank.evaluate(async (model) => (await import('/pages/web-llm-real.js')).formed(model), name)
-    for (const answer of [result.schema, result.warm]) {
+    for (const answer of [result.schema, result.penalized]) {
       expect(answer).toMatchObject({ finish: 'stop', error: undefined })
       const value = JSON.parse(answer.text)
       expect(Object.keys(value)).toEqual(['name', 'happy', 'friends', 'note'])
@@ -146,4 +150,20 @@ test.describe('WebLLM with a real model', () => {
     expect(told).toMatchObject({ error: undefined, finish: 'length', text: whole.text })
     expect(next).toMatchObject({ error: undefined, finish: 'length' })
   })
+})
+
+test('WebLLM with a real embedding model: a vector does not depend on what else is in its batch', async ({ blank }) => {
+  test.skip(!embedder, 'needs ALCOVE_MLC_DIR: a folder with a MiniLM…/resolve/main/ and its lib.wasm')
+  test.setTimeout(400_000)
+  const texts = ['A cat sits on the mat.', 'Dogs run.', 'A cat is lying on the mat.', 'Cats hide.', 'Dogs run.']
+  const { together, alone, counts, dimensions } = await blank.evaluate(
+    async ([model, list]) => (await import('/pages/web-llm-real.js')).embedded(model, list),
+    [embedder as string, texts] as const,
+  )
+  const cosine = (first: readonly number[] = [], second: readonly number[] = []) =>
+    first.reduce((sum, value, index) => sum + value * (second[index] ?? 0), 0)
+  expect(dimensions).toBe(together[0]?.length)
+  expect(new Set(counts).size).toBeGreaterThan(1)
+  for (const [index, vector] of together.entries()) expect(cosine(vector, alone[index])).toBeGreaterThan(0.999_9)
+  expect(cosine(together[0], together[2])).toBeGreaterThan(cosine(together[0], together[1]))
 })

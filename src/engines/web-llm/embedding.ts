@@ -14,6 +14,8 @@ import { isLoaded, tokenizerOf } from './session.js'
 const USUAL_MAX_TOKENS = 512
 /** The smallest batch that a library is compiled for; WebLLM itself splits what is more. */
 const BATCH = 4
+/** Texts that are looked through for others of the same length. */
+const WINDOW = 64
 /** What the authors of this family train queries with. */
 const ARCTIC_QUERY = 'Represent this sentence for searching relevant passages: '
 
@@ -67,12 +69,18 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
     const { purpose = 'document', signal } = options
     throwIfAborted(signal)
     const vectors: Float32Array[] = []
-    for (let at = 0; at < texts.length; at += BATCH) {
+    const priority = purpose === 'query' ? 1 : 0
+    for (let at = 0; at < texts.length; at += WINDOW) {
       const engine = await this.#engines.load({ signal })
-      const batch = texts.slice(at, at + BATCH).map((text) => this.#encode(engine, text, purpose))
-      const priority = purpose === 'query' ? 1 : 0
-      const run = this.#limiter.run(() => this.#embedBatch(engine, batch), { signal, priority })
-      vectors.push(...(await abortable(run, signal)))
+      const inputs = texts.slice(at, at + WINDOW).map((text) => this.#encode(engine, text, purpose))
+      for (const places of batchesOf(inputs)) {
+        const batch = places.map((place) => inputs[place] as number[] | string)
+        const run = this.#limiter.run(() => this.#embedBatch(engine, batch), { signal, priority })
+        const found = await abortable(run, signal)
+        places.forEach((place, index) => {
+          vectors[at + place] = found[index] as Float32Array
+        })
+      }
     }
     return vectors
   }
@@ -133,6 +141,23 @@ class WebLlmEmbeddingModel implements EmbeddingModel {
     this.#dimensions = vector?.length ?? 0
     return engine
   }
+}
+
+/**
+ * Places of inputs that go to the engine together: of one length only. Libraries fill the shorter ones up and then read the filling as
+ * text, so that a vector would depend on what else is in its batch.
+ */
+function batchesOf(inputs: readonly (number[] | string)[]): number[][] {
+  const byLength = new Map<number | string, number[]>()
+  inputs.forEach((input, place) => {
+    const key = typeof input === 'string' ? `text ${place}` : input.length
+    byLength.set(key, [...(byLength.get(key) ?? []), place])
+  })
+  return [...byLength.values()].flatMap((places) =>
+    Array.from({ length: Math.ceil(places.length / BATCH) }, (_, index) =>
+      places.slice(index * BATCH, (index + 1) * BATCH),
+    ),
+  )
 }
 
 /** Scaled to length 1; undefined where that cannot be. */

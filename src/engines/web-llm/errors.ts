@@ -45,6 +45,12 @@ const MEANINGS: readonly Meaning[] = [
     phase: 'load',
   },
   {
+    code: 'output-invalid',
+    test: /Grammar matcher rejected/,
+    phase: 'run',
+    hint: 'The sampler took a token that the form does not allow. Try again, or with temperature 0.',
+  },
+  {
     code: 'invalid-argument',
     test: /^GrammarMatcherInitError/,
     hint: 'Correct the grammar or the JSON schema of `output`.',

@@ -73,10 +73,7 @@ export function continuationBody(request: ModelRequest, prompt: string): Complet
   return { ...(fields as Omit<CompletionCreateParamsStreaming, 'prompt'>), prompt }
 }
 
-/**
- * A request in WebLLM's form. `topK` has no counterpart and is not in it (`top-k.ts`). Nor is `stop`: WebLLM shows the first tokens of
- * a stop text before it knows what they begin, so the text is cut here.
- */
+/** A request in WebLLM's form. `topK` has no counterpart and is not in it (`top-k.ts`). */
 export function requestBody(
   request: ModelRequest,
   template?: ConversationTemplate,
@@ -95,6 +92,7 @@ export function requestBody(
     top_p: sampling.topP,
     max_tokens: sampling.maxTokens,
     seed: sampling.seed,
+    stop: sampling.stop?.length ? [...sampling.stop] : undefined,
     frequency_penalty: sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty,
     repetition_penalty: sampling.repetitionPenalty,
@@ -125,8 +123,10 @@ export interface StreamChatOptions {
   readonly promptTokens?: number | undefined
   /** Tokens before the prompt that WebLLM reads and does not count. @default 0 */
   readonly prefixTokens?: number | undefined
-  /** Texts at which the answer ends. */
+  /** Texts at which the answer ends: WebLLM stops there, but has by then shown the first tokens of the text. */
   readonly stop?: readonly string[] | undefined
+  /** The whole answer as WebLLM has it at the end, without the stop text. */
+  readonly finalText?: (() => string | undefined) | undefined
   /** What WebLLM's decoder took from the front of the first text. */
   readonly missingBefore?: ((firstText: string) => string) | undefined
   /** Told that the engine did not stop in time: it must not be used again. */
@@ -189,10 +189,10 @@ export async function* streamChat(
   }
 }
 
-/** What of an answer is shown: cut at the stop texts, where the engine is interrupted, with what the decoder took from its front. */
+/** What of an answer is shown: without the beginning of a stop text, with what the decoder took from its front. */
 function createAnswerWriter(
   engine: WebLlmChat,
-  { promptTokens, prefixTokens = 0, missingBefore, stop }: StreamChatOptions,
+  { promptTokens, prefixTokens = 0, missingBefore, stop, finalText }: StreamChatOptions,
 ) {
   const cutter = createStopCutter(stop)
   let before = missingBefore
@@ -220,8 +220,9 @@ function createAnswerWriter(
       return text ? show(text) : ''
     },
     *end(): Generator<ModelPart> {
-      const text = cutter.flush()
-      if (text) yield { type: 'text-delta', text }
+      const held = cutter.flush()
+      const whole = finalText?.()
+      if (held && (whole === undefined || whole.endsWith(held))) yield { type: 'text-delta', text: held }
       if (usage) yield { type: 'model-usage', usage }
       yield { type: 'model-finish', reason: isCut ? 'stop' : reason }
     },

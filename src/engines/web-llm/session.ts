@@ -31,6 +31,8 @@ interface Pipeline {
   readonly tokenizer?: { encode?(text: string): Int32Array }
   /** Tokens of the answer so far. */
   readonly outputIds?: readonly number[]
+  /** Text of the answer so far. */
+  readonly outputMessage?: string
 }
 
 /** Fields of `MLCEngine` that are private in its types (0.2.86). Everything works without them, with estimates. */
@@ -90,9 +92,11 @@ export function createWebLlmSession(
     return continuationBody(request, prompt)
   }
 
+  const pipeline = () => internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)
+
   const missingBefore = (prompt: string, firstText: string): string => {
     const tokenizer = tokenizerOf(engine, webLlmId)
-    const ids = internalsOf(engine).loadedModelIdToPipeline?.get(webLlmId)?.outputIds ?? []
+    const ids = pipeline()?.outputIds ?? []
     return tokenizer ? droppedSpace(tokenizer, prompt, ids, firstText) : ''
   }
 
@@ -115,6 +119,7 @@ export function createWebLlmSession(
           promptTokens: count(request, prepared),
           prefixTokens: isBegun ? 0 : template?.system_prefix_token_ids?.length,
           stop: request.sampling?.stop,
+          finalText: () => pipeline()?.outputMessage,
           missingBefore: isBegun ? (text) => missingBefore(body.prompt, text) : undefined,
           onStuck() {
             dead = true

@@ -1,6 +1,7 @@
 // Functions for browser tests of WebLLM with a real model, in the page's own thread.
 import type { ModelSpec } from '../../../src/engines/engine.js'
 import { webLlmChat } from '../../../src/engines/web-llm/chat.js'
+import { webLlmEmbedding } from '../../../src/engines/web-llm/embedding.js'
 import { toAlcoveError } from '../../../src/protocol/error.js'
 import type { Message } from '../../../src/protocol/message.js'
 import type { ChatModel, ModelPart, ModelRequest, Sampling } from '../../../src/protocol/model.js'
@@ -104,10 +105,13 @@ export async function turns(id: string) {
     return { counted: await model.countTokens(request), ...(await read(model, request)) }
   }
   const whole = await measure([user(ONCE)], { maxTokens: 24 })
-  const secondTurn = await measure([user(ONCE), assistant(whole.text), user('And then?')])
+  // WebLLM keeps its state after an answer that ended by itself, not after one that was cut.
+  const toEnd = { maxTokens: 60, stop: ['.'] }
+  const firstTurn = await measure([user(ONCE)], toEnd)
+  const secondTurn = await measure([user(ONCE), assistant(firstTurn.text), user('And then?')], toEnd)
   const thirdTurn = await measure([
     user(ONCE),
-    assistant(whole.text),
+    assistant(firstTurn.text),
     user('And then?'),
     assistant(secondTurn.text),
     user('Why?'),
@@ -122,7 +126,7 @@ export async function turns(id: string) {
   const long = 'A little girl ran. '.repeat(30)
   const chunked = await measure([user(long)], { maxTokens: 4 })
   await model.dispose()
-  return { whole, secondTurn, thirdTurn, other, shared, begun, goneOn, special, chunked }
+  return { whole, firstTurn, secondTurn, thirdTurn, other, shared, begun, goneOn, special, chunked }
 }
 
 /** Every way to choose tokens. `tokens`: numbers of pieces of text. */
@@ -169,7 +173,7 @@ export async function formed(id: string) {
   }
   const result = {
     schema: await get({ type: 'json-schema', schema }),
-    warm: await get({ type: 'json-schema', schema }, { temperature: 1, seed: 5 }),
+    penalized: await get({ type: 'json-schema', schema }, { frequencyPenalty: 1 }),
     ebnf: await get({ type: 'grammar', grammar: 'root ::= "yes" | "no"', syntax: 'ebnf' }),
     repeated: await get({ type: 'grammar', grammar: 'root ::= [a-c]{5} "."', syntax: 'ebnf' }),
     broken: await get({ type: 'grammar', grammar: 'root ::= "yes" | other', syntax: 'ebnf' }),
@@ -220,4 +224,23 @@ export async function abortedLoads(id: string) {
   await first
   await model.dispose()
   return { codes, both, second }
+}
+
+/** Vectors of texts one by one and all at once. */
+export async function embedded(id: string, texts: readonly string[]) {
+  const model = webLlmEmbedding.create({
+    id: `webllm:${id}`,
+    baseUrl: new URL('/models/', location.href).href,
+    allowRemote: false,
+    hubUrl: 'https://hub.invalid/',
+    cacheName: 'real-models',
+  })
+  await model.load()
+  const together = await model.embed(texts)
+  const alone = []
+  for (const text of texts) alone.push(...(await model.embed([text])))
+  const counts = (await model.countTokens?.(texts)) ?? []
+  const { dimensions } = model
+  await model.dispose()
+  return { together: together.map((each) => [...each]), alone: alone.map((each) => [...each]), counts, dimensions }
 }

@@ -1,5 +1,18 @@
+import type { ConversationTemplate } from '../../../src/engines/web-llm/prompt.js'
+
 /** An empty WebAssembly module. */
 export const EMPTY_LIBRARY = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])
+
+/** The template of ChatML models. */
+export const CHATML: ConversationTemplate = {
+  system_template: '<|im_start|>system\n{system_message}<|im_end|>\n',
+  system_message: 'You are a helper.',
+  roles: { user: '<|im_start|>user', assistant: '<|im_start|>assistant', tool: '<|im_start|>tool' },
+  role_templates: { user: '{user_message}', assistant: '{assistant_message}', tool: '{tool_message}' },
+  seps: ['<|im_end|>\n'],
+  role_content_sep: '\n',
+  role_empty_sep: '\n',
+}
 
 type SiteFile = string | Uint8Array | number | (() => Response | Promise<Response>)
 

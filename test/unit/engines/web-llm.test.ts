@@ -3,26 +3,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ModelSpec } from '../../../src/engines/engine.js'
 import { createWebLlmChat } from '../../../src/engines/web-llm/chat.js'
 import type { WebLlmLibrary } from '../../../src/engines/web-llm/load.js'
-import {
-  checkRequest,
-  continuationBody,
-  requestBody,
-  streamChat,
-  type WebLlmChat,
-} from '../../../src/engines/web-llm/parts.js'
-import {
-  type ConversationTemplate,
-  continuationPrompt,
-  countPrompt,
-  droppedSpace,
-  escapeReplacement,
-  renderPrompt,
-} from '../../../src/engines/web-llm/prompt.js'
+import { continuationBody, requestBody, streamChat, type WebLlmChat } from '../../../src/engines/web-llm/parts.js'
+import { renderPrompt } from '../../../src/engines/web-llm/prompt.js'
 import { AlcoveError } from '../../../src/protocol/error.js'
 import type { Message } from '../../../src/protocol/message.js'
 import type { ModelPart, ModelRequest } from '../../../src/protocol/model.js'
 import { iterate } from '../../../src/runtime/stream.js'
-import { MODEL_FILES, webLlmSite } from './web-llm-site.js'
+import { CHATML, MODEL_FILES, webLlmSite } from './web-llm-site.js'
 
 const user = (content: string): Message => ({ role: 'user', content })
 const tick = () => new Promise((resolve) => setTimeout(resolve, 1))
@@ -37,136 +24,6 @@ const spec = (id: string, rest: Partial<ModelSpec> = {}): ModelSpec => ({
   hubUrl: 'https://hub.test/',
   cacheName: 'models',
   ...rest,
-})
-
-const CHATML: ConversationTemplate = {
-  system_template: '<|im_start|>system\n{system_message}<|im_end|>\n',
-  system_message: 'You are a helper.',
-  roles: { user: '<|im_start|>user', assistant: '<|im_start|>assistant', tool: '<|im_start|>tool' },
-  role_templates: { user: '{user_message}', assistant: '{assistant_message}', tool: '{tool_message}' },
-  seps: ['<|im_end|>\n'],
-  role_content_sep: '\n',
-  role_empty_sep: '\n',
-}
-
-describe('the prompt', () => {
-  test('is rendered as WebLLM does it', () => {
-    expect(renderPrompt(CHATML, [{ role: 'user', content: 'Hi $& $$' }])).toEqual([
-      '<|im_start|>system\nYou are a helper.<|im_end|>\n',
-      '<|im_start|>user\nHi $& $$<|im_end|>\n',
-      '<|im_start|>assistant\n',
-    ])
-    const llama2 = { ...CHATML, add_role_after_system_message: false, system_template: '[INST] {system_message} ' }
-    const turns = renderPrompt(llama2, [
-      { role: 'system', content: 'S' },
-      { role: 'user', content: 'u' },
-    ])
-    expect(turns.slice(0, 2)).toEqual(['[INST] S ', 'u<|im_end|>\n'])
-    const bare = { ...CHATML, system_message: '', render_empty_system_message: false }
-    expect(renderPrompt(bare, [{ role: 'user', content: 'u' }])).toHaveLength(2)
-  })
-
-  test('of an answer that has begun is one text, with the prefix where it can be written', () => {
-    const messages = [
-      { role: 'user' as const, content: 'Hi' },
-      { role: 'assistant' as const, content: 'Hello th' },
-    ]
-    const encode = (text: string) => Int32Array.from([...text], (letter) => letter.codePointAt(0) ?? 0)
-    const plain = continuationPrompt(CHATML, { encode }, messages, true)
-    expect(plain).toBe(
-      '<|im_start|>system\nYou are a helper.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello th',
-    )
-    expect(continuationPrompt(CHATML, { encode }, messages, false)).toContain('</think>\n\nHello th')
-    const prefixed = { ...CHATML, system_prefix_token_ids: [65] }
-    const tokenizer = { encode, idToToken: (id: number) => String.fromCodePoint(id) }
-    expect(continuationPrompt(prefixed, tokenizer, messages, true)?.startsWith('A<|im_start|>')).toBe(true)
-    expect(continuationPrompt(prefixed, { encode }, messages, true)).toBeUndefined()
-  })
-
-  test('of an answer that has begun keeps the space that the decoder drops from the front of a text', () => {
-    const pieces = [' a', ' little', ' girl', ',']
-    const tokenizer = {
-      encode: (text: string) => Int32Array.from(text.endsWith(',') ? [0, 3] : [0]),
-      // As SentencePiece decodes: without the space that begins the first word.
-      decode: (ids: Int32Array) =>
-        [...ids]
-          .map((id) => pieces[id])
-          .join('')
-          .replace(/^ /, ''),
-    }
-    expect(droppedSpace(tokenizer, 'One day,', [1], 'little')).toBe(' ')
-    expect(droppedSpace(tokenizer, 'One day,', [3], ',')).toBe('')
-    expect(droppedSpace(tokenizer, 'One day,', [], 'little')).toBe('')
-    expect(droppedSpace({ encode: tokenizer.encode }, 'One day,', [1], 'little')).toBe('')
-  })
-
-  test('is counted piece by piece, with the tokens of the system prefix', () => {
-    const tokenizer = { encode: (text: string) => new Int32Array(text.length) }
-    const template = { ...CHATML, system_prefix_token_ids: [1, 2] }
-    const pieces = renderPrompt(template, [{ role: 'user', content: 'abc' }])
-    expect(countPrompt(template, tokenizer, { messages: [user('abc')] })).toBe(pieces.join('').length + 2)
-  })
-
-  test('survives the replacement patterns of String.replace', () => {
-    const text = "$$5 $& $1 $` $' $<a> $"
-    expect('{x}'.replace('{x}', escapeReplacement(text))).toBe(text)
-    const body = requestBody(
-      { messages: [{ role: 'system', content: '$&' }, user('$&')] },
-      { ...CHATML, role_templates: undefined },
-    )
-    expect(body.messages.map((message) => message.content)).toEqual(['$$&', '$&'])
-  })
-})
-
-describe('requests', () => {
-  test('in the form of WebLLM', () => {
-    const body = requestBody({
-      messages: [user('a')],
-      sampling: {
-        temperature: 0,
-        topP: 0.5,
-        maxTokens: 3,
-        seed: 4,
-        stop: ['x'],
-        frequencyPenalty: 0.1,
-        presencePenalty: 0.2,
-      },
-      output: { type: 'json-schema', schema: { enum: ['a', 1] } },
-    })
-    expect(body).toEqual({
-      messages: [{ role: 'user', content: 'a' }],
-      stream: true,
-      stream_options: { include_usage: true },
-      temperature: 0,
-      top_p: 0.5,
-      max_tokens: 3,
-      seed: 4,
-      frequency_penalty: 0.1,
-      presence_penalty: 0.2,
-      response_format: { type: 'grammar', grammar: 'root ::= r1\nr1 ::= "\\"a\\"" | "1"' },
-    })
-  })
-
-  test.each<[string, ModelRequest]>([
-    ['no messages', { messages: [] }],
-    [
-      'a form for an answer that has begun',
-      {
-        messages: [user('a'), { role: 'assistant', content: 'b' }],
-        output: { type: 'json-schema', schema: { type: 'string' } },
-      },
-    ],
-    ['a system message alone', { messages: [{ role: 'system', content: 'b' }] }],
-    ['a GBNF grammar', { messages: [user('a')], output: { type: 'grammar', grammar: '', syntax: 'gbnf' } }],
-  ])('%s is refused', (_, request) => {
-    expect(() => checkRequest(request)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
-  })
-
-  test('a late system message and a tool result are taken, in a user turn', () => {
-    const messages: Message[] = [user('a'), { role: 'system', content: 'late' }]
-    expect(() => checkRequest({ messages })).not.toThrow()
-    expect(requestBody({ messages }).messages).toEqual([{ role: 'user', content: 'a\n\nlate' }])
-  })
 })
 
 const delta = (content: string) =>
@@ -246,26 +103,32 @@ describe('a stream', () => {
     ])
   })
 
-  test('is cut at a stop text, of which nothing is shown, and the engine is interrupted', async () => {
-    const { engine, state } = fakeChat(6)
+  const textsOf = async (texts: number, options: Partial<Parameters<typeof streamChat>[2]>) => {
+    const { engine, state } = fakeChat(texts)
     const parts: ModelPart[] = []
-    const options = { signal: new AbortController().signal, stop: ['1 t2'] }
-    for await (const part of streamChat(engine, body, options)) parts.push(part)
-    expect(parts.map((part) => (part.type === 'text-delta' ? part.text : part.type))).toEqual([
-      't0 ',
-      't',
-      'model-usage',
-      'model-finish',
-    ])
-    expect(parts.at(-1)).toEqual({ type: 'model-finish', reason: 'stop' })
-    expect(state).toMatchObject({ running: 0, interrupts: 1 })
+    const all = { signal: new AbortController().signal, ...options }
+    for await (const part of streamChat(engine, body, all)) parts.push(part)
+    return {
+      texts: parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : [])),
+      last: parts.at(-1),
+      state,
+    }
+  }
+
+  test('shows nothing of a stop text, whose beginning WebLLM has shown before it stops', async () => {
+    const stop = ['1 t2 x']
+    const { texts, last } = await textsOf(3, { stop, finalText: () => 't0 t' })
+    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
+    const ended = await textsOf(3, { stop, finalText: () => 't0 t1 t2 ' })
+    expect(ended.texts.join('')).toBe('t0 t1 t2 ')
+    const unknown = await textsOf(3, { stop, missingBefore: () => ' ' })
+    expect(unknown.texts.join('')).toBe(' t0 t1 t2 ')
   })
 
-  test('what began like a stop text and did not become one is shown at the end', async () => {
-    const parts: ModelPart[] = []
-    const options = { signal: new AbortController().signal, stop: ['t1 x'], missingBefore: () => ' ' }
-    for await (const part of streamChat(fakeChat(2).engine, body, options)) parts.push(part)
-    expect(parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : []))).toEqual([' t0 ', 't1 '])
+  test('a stop text that comes as a whole ends the answer too', async () => {
+    const { texts, last, state } = await textsOf(6, { stop: ['1 t2'] })
+    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
+    expect(state).toMatchObject({ running: 0, interrupts: 1 })
   })
 
   test('a prefix that WebLLM reads and does not count is not the cache', async () => {
