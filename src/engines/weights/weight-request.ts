@@ -13,6 +13,8 @@ export interface RequestContext {
   readonly signal: AbortSignal
   /** When set, only this origin may be asked. */
   readonly onlyOrigin: string | undefined
+  /** Told what a source has instead of the file. */
+  readonly onMissing?: ((answer: string) => void) | undefined
 }
 
 /**
@@ -23,7 +25,7 @@ export interface RequestContext {
 export async function request(
   source: WeightSource,
   init: { readonly method?: string; readonly headers?: Record<string, string> },
-  { fetch, signal, onlyOrigin }: RequestContext,
+  { fetch, signal, onlyOrigin, onMissing }: RequestContext,
 ): Promise<Response | undefined> {
   if (onlyOrigin !== undefined && new URL(source.url).origin !== onlyOrigin) throw refuse(source.url, onlyOrigin)
   let response: Response
@@ -38,8 +40,12 @@ export async function request(
   if (onlyOrigin !== undefined && (response.type === 'opaqueredirect' || isElsewhere(response, onlyOrigin))) {
     throw refuse(response.url || source.url, onlyOrigin, 'redirects')
   }
-  if (response.ok) return (response.headers.get('content-type') ?? '').includes('text/html') ? skip(response) : response
-  if ([401, 403, 404, 410].includes(response.status)) return skip(response)
+  const isPage = (response.headers.get('content-type') ?? '').includes('text/html')
+  if (response.ok && !isPage) return response
+  if (response.ok || [401, 403, 404, 410].includes(response.status)) {
+    onMissing?.(response.ok ? 'an HTML page' : `status ${response.status}`)
+    return skip(response)
+  }
   await skip(response)
   throw new AlcoveError('http-status', `${source.url} answered ${response.status}`, {
     details: { status: response.status, url: source.url },

@@ -320,21 +320,28 @@ interface FetchTask {
 
 async function fetchAndKeep(task: FetchTask, context: TransferContext): Promise<Download> {
   const draft = await openDraft({ key: task.key, stores: task.stores, facts: context.facts })
+  const answers = new Map<WeightSource, string>()
   try {
-    const found = await firstOf(task.sources, (source) => fetchFrom(source, draft, context))
+    const found = await firstOf(task.sources, (source) =>
+      fetchFrom(source, draft, { ...context, onMissing: (answer) => answers.set(source, answer) }),
+    )
     if (found) return { file: found.value, source: found.source.name, error: draft.error }
   } finally {
     await draft.close()
     // What was begun and has nothing yet is no part to go on from.
     if (draft.bytes === 0) for (const store of task.stores) await store.drop(task.key)
   }
-  const tried = task.sources.map((source) => source.url)
+  const tried = task.sources.map(({ url }) => url)
+  const places = task.sources.map((source) => `${source.url} (${answers.get(source) ?? 'another file'})`)
+  const isForbidden = [...answers.values()].some((answer) => /40[13]/.test(answer))
   if (OPTIONAL_FILE.test(task.file)) await noteAbsent(task, context.clock.wallTime())
   throw new AlcoveError(
     'model-not-found',
-    `expected the model file '${task.file}', but it is not at ${tried.join(' and ') || 'nowhere'}`,
+    `expected the model file '${task.file}', but it is not at ${places.join(' and ') || 'any place'}`,
     {
-      hint: 'Check the model id, and that the file is served there (not an index page).',
+      hint: isForbidden
+        ? 'Check the model id, and who may read the files there.'
+        : 'Check the model id, and that the file is served there (not an index page).',
       details: { file: task.file, tried },
     },
   )

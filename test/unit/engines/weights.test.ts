@@ -143,7 +143,17 @@ describe('errors', () => {
   it('says what was not found where', async () => {
     const { loader: weights } = loader({})
     const error = await weights.open('w.onnx').catch((found: unknown) => found)
-    expect(error).toMatchObject({ code: 'model-not-found', details: { tried: [`${BASE}w.onnx`, `${HUB}w.onnx`] } })
+    expect(error).toMatchObject({
+      code: 'model-not-found',
+      message: `expected the model file 'w.onnx', but it is not at ${BASE}w.onnx (status 404) and ${HUB}w.onnx (status 404)`,
+      hint: expect.stringContaining('that the file is served there'),
+      details: { tried: [`${BASE}w.onnx`, `${HUB}w.onnx`] },
+    })
+    const { loader: closed } = loader({ [`${HUB}w.onnx`]: () => new Response(null, { status: 403 }) })
+    await expect(closed.open('w.onnx')).rejects.toMatchObject({
+      message: expect.stringContaining(`${HUB}w.onnx (status 403)`),
+      hint: expect.stringContaining('who may read'),
+    })
   })
 
   it('tells a server error and an unreachable server from a missing file', async () => {
