@@ -14,7 +14,6 @@ import {
   type ConversationTemplate,
   continuationPrompt,
   countPrompt,
-  droppedSpace,
   escapeReplacement,
   renderPrompt,
 } from '../../../src/engines/web-llm/prompt.js'
@@ -80,23 +79,6 @@ describe('the prompt', () => {
     const tokenizer = { encode, idToToken: (id: number) => String.fromCodePoint(id) }
     expect(continuationPrompt(prefixed, tokenizer, messages, true)?.startsWith('A<|im_start|>')).toBe(true)
     expect(continuationPrompt(prefixed, { encode }, messages, true)).toBeUndefined()
-  })
-
-  test('of an answer that has begun keeps the space that the decoder drops from the front of a text', () => {
-    const pieces = [' a', ' little', ' girl', ',']
-    const tokenizer = {
-      encode: (text: string) => Int32Array.from(text.endsWith(',') ? [0, 3] : [0]),
-      // As SentencePiece decodes: without the space that begins the first word.
-      decode: (ids: Int32Array) =>
-        [...ids]
-          .map((id) => pieces[id])
-          .join('')
-          .replace(/^ /, ''),
-    }
-    expect(droppedSpace(tokenizer, 'One day,', [1], 'little')).toBe(' ')
-    expect(droppedSpace(tokenizer, 'One day,', [3], ',')).toBe('')
-    expect(droppedSpace(tokenizer, 'One day,', [], 'little')).toBe('')
-    expect(droppedSpace({ encode: tokenizer.encode }, 'One day,', [1], 'little')).toBe('')
   })
 
   test('is counted piece by piece, with the tokens of the system prefix', () => {
@@ -244,44 +226,6 @@ describe('a stream', () => {
       },
       { type: 'model-finish', reason: 'stop' },
     ])
-  })
-
-  const textsOf = async (texts: number, options: Partial<Parameters<typeof streamChat>[2]>) => {
-    const { engine, state } = fakeChat(texts)
-    const parts: ModelPart[] = []
-    const all = { signal: new AbortController().signal, ...options }
-    for await (const part of streamChat(engine, body, all)) parts.push(part)
-    return {
-      texts: parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : [])),
-      last: parts.at(-1),
-      state,
-    }
-  }
-
-  test('shows nothing of a stop text, whose beginning WebLLM has shown before it stops', async () => {
-    const stop = ['1 t2 x']
-    const { texts, last } = await textsOf(3, { stop, finalText: () => 't0 t' })
-    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
-    const ended = await textsOf(3, { stop, finalText: () => 't0 t1 t2 ' })
-    expect(ended.texts.join('')).toBe('t0 t1 t2 ')
-    const unknown = await textsOf(3, { stop, missingBefore: () => ' ' })
-    expect(unknown.texts.join('')).toBe(' t0 t1 t2 ')
-  })
-
-  test('a stop text that comes as a whole ends the answer too', async () => {
-    const { texts, last, state } = await textsOf(6, { stop: ['1 t2'] })
-    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
-    expect(state).toMatchObject({ running: 0, interrupts: 1 })
-  })
-
-  test('a prefix that WebLLM reads and does not count is not the cache', async () => {
-    const cachedOf = async (promptTokens: number) => {
-      const options = { signal: new AbortController().signal, promptTokens, prefixTokens: 2 }
-      for await (const part of streamChat(fakeChat(1).engine, body, options))
-        if (part.type === 'model-usage') return part.usage.cachedTokens
-      return undefined
-    }
-    expect([await cachedOf(4), await cachedOf(6), await cachedOf(7)]).toEqual([0, 0, 3])
   })
 
   test('an abort interrupts and drains: the engine is free when the generator ends', async () => {
