@@ -1,6 +1,7 @@
 import type { ChatCompletionChunk } from '@mlc-ai/web-llm'
 import { describe, expect, test } from 'vitest'
 import { translateWebLlmError } from '../../../src/engines/web-llm/errors.js'
+import { createTools } from '../../../src/engines/web-llm/load.js'
 import { requestBody, type StreamChatOptions, streamChat, type WebLlmChat } from '../../../src/engines/web-llm/parts.js'
 import { droppedSpace } from '../../../src/engines/web-llm/prompt.js'
 import type { ModelPart } from '../../../src/protocol/model.js'
@@ -89,4 +90,13 @@ test('what goes on from a begun answer keeps the space that the decoder drops fr
 test('a token that the form refuses is an answer gone wrong, not a broken engine', () => {
   const error = new Error('Grammar matcher rejected the newly sampled token.')
   expect(translateWebLlmError(error, 'webllm:x', 'run')).toMatchObject({ code: 'output-invalid' })
+})
+
+test('a self-hosted model is of the type that it is asked for as: its files do not say', async () => {
+  const site = (async () => new Response('{"context_window_size":512}')) as unknown as typeof fetch
+  const typeOf = async (kind: 'chat' | 'embedding') => {
+    const spec = { id: 'webllm:m', baseUrl: 'https://m.test/', allowRemote: false, hubUrl: '', cacheName: 'models' }
+    return (await createTools(kind, { fetch: site }).resolve(spec)).record.model_type
+  }
+  expect([await typeOf('chat'), await typeOf('embedding')]).toEqual([undefined, 1])
 })
