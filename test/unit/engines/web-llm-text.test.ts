@@ -95,7 +95,13 @@ test('a token that the form refuses is an answer gone wrong, not a broken engine
 test('a self-hosted model is of the type that it is asked for as: its files do not say', async () => {
   const site = (async () => new Response('{"context_window_size":512}')) as unknown as typeof fetch
   const typeOf = async (kind: 'chat' | 'embedding') => {
-    const spec = { id: 'webllm:m', baseUrl: 'https://m.test/', allowRemote: false, hubUrl: '', cacheName: 'models' }
+    const spec = {
+      id: 'webllm:m',
+      baseUrl: 'https://m.test/',
+      allowRemote: true,
+      hubUrl: 'https://hub.test/',
+      cacheName: 'models',
+    }
     return (await createTools(kind, { fetch: site }).resolve(spec)).record.model_type
   }
   expect([await typeOf('chat'), await typeOf('embedding')]).toEqual([undefined, 1])
