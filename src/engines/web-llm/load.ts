@@ -47,12 +47,16 @@ export function createTools(kind: 'chat' | 'embedding', options: WebLlmOptions):
     library,
     fetch: options.fetch,
     loaderOf,
-    resolve: (spec, signal) =>
-      resolveModel(spec, {
+    async resolve(spec, signal) {
+      const resolved = await resolveModel(spec, {
         signal,
         loaderOf,
         prebuilt: async () => (await library()).prebuiltAppConfig.model_list.filter(isWanted),
-      }),
+      })
+      if (kind === 'chat') return resolved
+      // A self-hosted model does not say its type, and WebLLM takes it for a chat model then.
+      return { ...resolved, record: { ...resolved.record, model_type: EMBEDDING_TYPE } }
+    },
   }
 }
 

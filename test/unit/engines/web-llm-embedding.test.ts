@@ -124,6 +124,21 @@ describe('embedding', () => {
     expect(inputs.slice(1).map((batch) => batch.length)).toEqual([4, 2])
   })
 
+  test('batches only texts of one length, and gives the vectors in the order of the texts', async () => {
+    const { model, inputs } = create()
+    await model.load()
+    const texts = ['a', 'bcd', 'e', 'fgh', 'i']
+    const vectors = await model.embed(texts)
+    const lengths = inputs.slice(1).map((batch) => batch.map((input) => input.length))
+    expect(lengths).toEqual([
+      [3, 3, 3],
+      [5, 5],
+    ])
+    const alone = []
+    for (const text of texts) alone.push(...(await model.embed([text])))
+    expect(vectors).toEqual(alone)
+  })
+
   test('takes a new engine when WebLLM has unloaded the model with its device, or the device goes in the middle', async () => {
     const { model, engines, behaviour } = create()
     await model.embed(['a'])

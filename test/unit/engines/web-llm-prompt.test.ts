@@ -3,7 +3,6 @@ import { checkRequest, requestBody } from '../../../src/engines/web-llm/parts.js
 import {
   continuationPrompt,
   countPrompt,
-  droppedSpace,
   escapeReplacement,
   renderPrompt,
 } from '../../../src/engines/web-llm/prompt.js'
@@ -45,23 +44,6 @@ describe('the prompt', () => {
     const tokenizer = { encode, idToToken: (id: number) => String.fromCodePoint(id) }
     expect(continuationPrompt(prefixed, tokenizer, messages, true)?.startsWith('A<|im_start|>')).toBe(true)
     expect(continuationPrompt(prefixed, { encode }, messages, true)).toBeUndefined()
-  })
-
-  test('of an answer that has begun keeps the space that the decoder drops from the front of a text', () => {
-    const pieces = [' a', ' little', ' girl', ',']
-    const tokenizer = {
-      encode: (text: string) => Int32Array.from(text.endsWith(',') ? [0, 3] : [0]),
-      // As SentencePiece decodes: without the space that begins the first word.
-      decode: (ids: Int32Array) =>
-        [...ids]
-          .map((id) => pieces[id])
-          .join('')
-          .replace(/^ /, ''),
-    }
-    expect(droppedSpace(tokenizer, 'One day,', [1], 'little')).toBe(' ')
-    expect(droppedSpace(tokenizer, 'One day,', [3], ',')).toBe('')
-    expect(droppedSpace(tokenizer, 'One day,', [], 'little')).toBe('')
-    expect(droppedSpace({ encode: tokenizer.encode }, 'One day,', [1], 'little')).toBe('')
   })
 
   test('is counted piece by piece, with the tokens of the system prefix', () => {

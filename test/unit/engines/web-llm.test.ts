@@ -103,44 +103,6 @@ describe('a stream', () => {
     ])
   })
 
-  const textsOf = async (texts: number, options: Partial<Parameters<typeof streamChat>[2]>) => {
-    const { engine, state } = fakeChat(texts)
-    const parts: ModelPart[] = []
-    const all = { signal: new AbortController().signal, ...options }
-    for await (const part of streamChat(engine, body, all)) parts.push(part)
-    return {
-      texts: parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : [])),
-      last: parts.at(-1),
-      state,
-    }
-  }
-
-  test('shows nothing of a stop text, whose beginning WebLLM has shown before it stops', async () => {
-    const stop = ['1 t2 x']
-    const { texts, last } = await textsOf(3, { stop, finalText: () => 't0 t' })
-    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
-    const ended = await textsOf(3, { stop, finalText: () => 't0 t1 t2 ' })
-    expect(ended.texts.join('')).toBe('t0 t1 t2 ')
-    const unknown = await textsOf(3, { stop, missingBefore: () => ' ' })
-    expect(unknown.texts.join('')).toBe(' t0 t1 t2 ')
-  })
-
-  test('a stop text that comes as a whole ends the answer too', async () => {
-    const { texts, last, state } = await textsOf(6, { stop: ['1 t2'] })
-    expect([texts, last]).toEqual([['t0 ', 't'], { type: 'model-finish', reason: 'stop' }])
-    expect(state).toMatchObject({ running: 0, interrupts: 1 })
-  })
-
-  test('a prefix that WebLLM reads and does not count is not the cache', async () => {
-    const cachedOf = async (promptTokens: number) => {
-      const options = { signal: new AbortController().signal, promptTokens, prefixTokens: 2 }
-      for await (const part of streamChat(fakeChat(1).engine, body, options))
-        if (part.type === 'model-usage') return part.usage.cachedTokens
-      return undefined
-    }
-    expect([await cachedOf(4), await cachedOf(6), await cachedOf(7)]).toEqual([0, 0, 3])
-  })
-
   test('an abort interrupts and drains: the engine is free when the generator ends', async () => {
     const { engine, state } = fakeChat(1_000)
     const controller = new AbortController()
