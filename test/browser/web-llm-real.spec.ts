@@ -82,7 +82,7 @@ test.describe('WebLLM with a real model', () => {
 
   test('answers are held to a schema and to a grammar', async ({ blank }) => {
     const result = await blank.evaluate(async (model) => (await import('/pages/web-llm-real.js')).formed(model), name)
-    for (const answer of [result.schema, result.penalized]) {
+    for (const answer of [result.schema, result.penalized, result.warm]) {
       expect(answer).toMatchObject({ finish: 'stop', error: undefined })
       const value = JSON.parse(answer.text)
       expect(Object.keys(value)).toEqual(['name', 'happy', 'friends', 'note'])

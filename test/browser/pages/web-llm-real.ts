@@ -174,6 +174,7 @@ export async function formed(id: string) {
   const result = {
     schema: await get({ type: 'json-schema', schema }),
     penalized: await get({ type: 'json-schema', schema }, { frequencyPenalty: 1 }),
+    warm: await get({ type: 'json-schema', schema }, { temperature: 1, seed: 5 }),
     ebnf: await get({ type: 'grammar', grammar: 'root ::= "yes" | "no"', syntax: 'ebnf' }),
     repeated: await get({ type: 'grammar', grammar: 'root ::= [a-c]{5} "."', syntax: 'ebnf' }),
     broken: await get({ type: 'grammar', grammar: 'root ::= "yes" | other', syntax: 'ebnf' }),
