@@ -38,10 +38,10 @@ const MEANINGS: readonly Meaning[] = [
     phase: 'load',
     hint: 'A JSON file of the model is cut off or is an HTML page.',
   },
-  { code: 'model-not-found', test: /Failed to execute 'add' on 'Cache': Request failed|Cannot fetch /, phase: 'load' },
+  { code: 'model-not-found', test: /Cannot fetch /, phase: 'load' },
   {
     code: 'network',
-    test: /Failed to fetch|NetworkError|Load failed|Failed to execute 'add' on 'Cache'|network error/i,
+    test: /Failed to fetch|NetworkError|Load failed|network error/i,
     phase: 'load',
   },
   {

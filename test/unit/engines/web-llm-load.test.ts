@@ -30,8 +30,8 @@ const spec = (id: string, rest: Partial<ModelSpec> = {}): ModelSpec => ({
 describe('errors', () => {
   const named = (name: string, message: string) => Object.assign(new Error(message), { name })
   test.each([
-    ['load', new TypeError("Failed to execute 'add' on 'Cache': Request failed"), 'model-not-found'],
-    ['load', new TypeError("Failed to execute 'add' on 'Cache': Failed to fetch"), 'network'],
+    ['load', new Error('Cannot fetch https://alcove.invalid/a'), 'model-not-found'],
+    ['load', new TypeError('Failed to fetch'), 'network'],
     ['load', new TypeError('Failed to fetch'), 'network'],
     ['load', named('CompileError', 'WebAssembly.instantiate(): expected magic word'), 'model-load-failed'],
     ['load', named('LinkError', 'import object field is not a Function'), 'model-load-failed'],
