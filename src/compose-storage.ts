@@ -57,7 +57,7 @@ export function composeStorage(parts: StorageParts): Storage {
   /** Weights that neither a pin, nor use, nor the download that is about to begin holds. */
   async function unused(reservedFor?: string): Promise<KeptWeights[]> {
     const { chosen } = models.registry.report()
-    const held = [...(await pins()), ...Object.values(chosen), documents.embedder?.id, reservedFor]
+    const held = [...(await pins()), ...Object.values(chosen), documents.embedder.current?.id, reservedFor]
     const folders = new Set(held.map((id) => folderOf(id ?? undefined, sources)))
     return (await listWeights(cacheName)).filter(({ folder }) => !folders.has(folder))
   }
@@ -169,7 +169,8 @@ function storageApi(
       else if (kind === 'corpora' || kind === 'embeddings') await documents.corpora.clear(kind)
       else if (kind === 'sessions') await (await sessions()).clear()
       else if (kind === 'models') {
-        if (documents.embedder?.loaded) await documents.dropEmbedder(documents.embedder.id)
+        const { embedder } = documents
+        if (embedder.current?.loaded) await embedder.drop(embedder.current.id)
         await models.registry.dispose()
         await deleteWeights(cacheName, '')
         await Promise.all([cacheName, ...OLD_CACHES].map((name) => globalThis.caches?.delete(name)))

@@ -52,7 +52,7 @@ export async function compose(settings: Settings): Promise<Core> {
     sources,
     onWarning,
     remote,
-    inspectEmbedder: async (id, signal) => (await documents()).inspect(id, signal),
+    inspectEmbedder: async (id, signal) => (await documents()).embedder.inspect(id, signal),
     reserve: async (id, bytes) => (await storage()).reserve(id, bytes),
   })
   let devices: Promise<MeasuredDevices> | undefined
@@ -97,7 +97,7 @@ export async function compose(settings: Settings): Promise<Core> {
 
   const chosen = (): LadderReport['chosen'] => ({
     ...models.registry.report().chosen,
-    embedding: known?.embedder?.loaded ? known.embedder.id : null,
+    embedding: known?.embedder.current?.loaded ? known.embedder.current.id : null,
   })
 
   async function load({ prime, constraints, ...rest }: ClientLoadOptions = {}): Promise<LadderReport> {
@@ -111,7 +111,7 @@ export async function compose(settings: Settings): Promise<Core> {
     const wanted = given.task ?? own.task
     const embedding =
       wanted === undefined || wanted === 'embedding'
-        ? documents().then(({ loadEmbedder }) => loadEmbedder(options))
+        ? documents().then(({ embedder }) => embedder.load(options))
         : undefined
     embedding?.catch(() => {})
     const tasks = (['chat', 'documents', 'tools'] as const).filter((task) => wanted === undefined || wanted === task)
@@ -122,16 +122,23 @@ export async function compose(settings: Settings): Promise<Core> {
     await embedding
     if (prime) await primeModel(await registry.resolve('chat', options), prime, signal)
     const { refused, predictions, nearest: misses = [] } = registry.report()
-    const nearest = [...misses, ...(known?.nearest ? [known.nearest] : [])]
+    const nearest = [...misses, ...(known?.embedder.nearest ? [known.embedder.nearest] : [])]
     const device = await models.device()
-    const runsOn = known?.devices ?? []
-    return { chosen: chosen(), device, refused: [...refused, ...(known?.refused ?? [])], predictions, nearest, runsOn }
+    const runsOn = known?.embedder.devices ?? []
+    return {
+      chosen: chosen(),
+      device,
+      refused: [...refused, ...(known?.embedder.refused ?? [])],
+      predictions,
+      nearest,
+      runsOn,
+    }
   }
 
   async function use(task: ModelTask, id: string, given?: LoadOptions): Promise<void> {
     const options = readLoadOptions('models.use', given)
     await checkTask('models.use', task)
-    if (task === 'embedding') await (await documents()).useEmbedder(id, options)
+    if (task === 'embedding') await (await documents()).embedder.use(id, options)
     else await models.registry.use(task, id, options)
   }
 
@@ -142,16 +149,16 @@ export async function compose(settings: Settings): Promise<Core> {
     },
     openCorpus: async (name, options) => (await documents()).open(name, options),
     embeddingModel: async (options) =>
-      (await documents()).embeddingModel(options && readLoadOptions('embeddingModel', options)),
+      (await documents()).embedder.model(options && readLoadOptions('embeddingModel', options)),
     corpora: {
       list: async () => (await documents()).corpora.list(),
       delete: async (name) => (await documents()).corpora.delete(name),
     },
     models: {
       async list() {
-        const rows = await models.registry.list((await documents()).embedder)
+        const rows = await models.registry.list((await documents()).embedder.current)
         const stored = await (await storage()).describe(rows.map(({ id }) => id))
-        const measured = new Map(known?.devices.map((choice) => [choice.model, choice]))
+        const measured = new Map(known?.embedder.devices.map((choice) => [choice.model, choice]))
         return rows.map((row) => {
           const choice = measured.get(row.id)
           return {
@@ -165,7 +172,7 @@ export async function compose(settings: Settings): Promise<Core> {
       unpin: async (id) => (await storage()).setPinned(id, false),
       use,
       async delete(id) {
-        await (await documents()).dropEmbedder(id)
+        await (await documents()).embedder.drop(id)
         await models.registry.delete(id)
       },
     },
@@ -177,7 +184,7 @@ export async function compose(settings: Settings): Promise<Core> {
     load,
     async availability(task = 'chat') {
       await checkTask('availability', task)
-      return task === 'embedding' ? (await documents()).availability() : models.registry.availability(task)
+      return task === 'embedding' ? (await documents()).embedder.availability() : models.registry.availability(task)
     },
     async preload(requests, { signal } = {}) {
       const model = await models.resolve(undefined, 'chat', { signal, cache: true })
