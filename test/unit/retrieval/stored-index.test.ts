@@ -389,14 +389,15 @@ describe('a crash', () => {
 
   test('storage that is full in the middle of an add leaves what was stored whole', async () => {
     const inner = createMemoryStore()
-    let writes = 0
-    const { store } = watch(inner, () => {
-      if (writes++ > 30) throw new AlcoveError('quota-exceeded', 'full')
+    let room = 150
+    const { store } = watch(inner, ({ set = [] }) => {
+      room -= set.filter(([key]) => key.startsWith('document/c/')).length
+      if (room < 0) throw new AlcoveError('quota-exceeded', 'full')
     })
     const corpus = await openHost({ store }).host.open('c', options)
-    const { added, failed } = await corpus.add(documents(0, 40))
+    const { added, failed } = await corpus.add(documents(0, 300))
     expect(added).toBeGreaterThan(5)
-    expect(added + failed.length).toBe(40)
+    expect(added + failed.length).toBe(300)
     expect(new Set(failed.map(({ code }) => code))).toEqual(new Set(['quota-exceeded']))
     await expectWhole(corpus, added)
     await expectWhole(await openHost({ store: inner }).host.open('c'), added)
