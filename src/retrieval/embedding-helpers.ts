@@ -1,4 +1,5 @@
 import type { EmbeddingEngine, ModelSpec } from '../engines/engine.js'
+import { threadCount } from '../engines/threads.js'
 import { openEmbeddingWorker } from './embed-api.js'
 import type { EmbeddingHelpers } from './embedding-lanes.js'
 
@@ -57,7 +58,5 @@ function deviceSize(): DeviceSize {
     {}) as Partial<Navigator> & {
     readonly deviceMemory?: number
   }
-  // As the engine does it: several threads where the page is isolated, half the cores.
-  const threads = globalThis.crossOriginIsolated === true ? Math.max(1, Math.min(4, Math.floor(cores / 2))) : 1
-  return { cores, memory, threads }
+  return { cores, memory, threads: threadCount(cores) }
 }

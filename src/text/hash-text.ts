@@ -1,4 +1,4 @@
-import { sha256Hex } from './hash.js'
+import { sha256Hex, toHex } from './hash.js'
 import { sha256 } from './sha256.js'
 
 /** Up to so many UTF-16 code units a text is hashed here: WebCrypto costs a turn of the event loop, which a busy worker gives late. */
@@ -7,8 +7,5 @@ const shortText = 2_048
 /** SHA-256 of a text's UTF-8 bytes as 64 lower-case hexadecimal digits: `sha256Hex` for callers with many short texts. */
 export async function hashText(text: string): Promise<string> {
   if (text.length > shortText) return await sha256Hex(text)
-  let digits = ''
-  for (const byte of sha256(new TextEncoder().encode(text)))
-    digits += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16)
-  return digits
+  return toHex(sha256(new TextEncoder().encode(text)))
 }

@@ -47,7 +47,14 @@ function notJson(found: string, path: string): AlcoveError {
 export async function sha256Hex(data: string | Uint8Array): Promise<string> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
   const digest = await digestSha256(bytes)
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(digest)
+}
+
+/** Bytes as lower-case hexadecimal digits, two each. */
+export function toHex(bytes: Uint8Array): string {
+  let digits = ''
+  for (const byte of bytes) digits += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16)
+  return digits
 }
 
 /** WebCrypto, which only secure contexts have; else a plain one. */

@@ -8,7 +8,8 @@ import type { EmbeddingEngine, ModelSpec } from '../engine.js'
 import { translateEngineError } from '../engine-errors.js'
 import { inspectModel } from './inspect.js'
 import { nextMacrotask } from './macrotask.js'
-import { openEncoder, repairEncoder } from './open-encoder.js'
+import { repairModelFiles } from './model-files.js'
+import { openEncoder } from './open-encoder.js'
 import { poolVectors } from './pooling.js'
 import { type Device, type LoadedModel, type Tokenizer, type TransformersLibrary, throwFailure } from './runtime.js'
 
@@ -138,7 +139,7 @@ class TransformersEmbeddingModel implements EmbeddingModel {
       this.#dimensions = vector?.length ?? 0
       return loaded
     } catch (error) {
-      throw await repairEncoder(this.#spec, error)
+      throw await repairModelFiles(this.#spec, error)
     }
   }
 }

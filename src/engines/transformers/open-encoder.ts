@@ -1,11 +1,9 @@
 import type { PreTrainedModel } from '@huggingface/transformers'
-import type { AlcoveError } from '../../protocol/error.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
 import type { ModelSpec } from '../engine.js'
-import { isFileBroken, translateEngineError } from '../engine-errors.js'
 import { createLoadMeter, type LoadMeter } from '../weights/load-meter.js'
-import { createWeightLoader } from '../weights/weights.js'
 import { findBuild } from './build.js'
+import { openModelFiles } from './model-files.js'
 import {
   chooseDevice,
   type Device,
@@ -46,15 +44,7 @@ export interface EncoderOptions {
 /** Loads an encoder's files and opens it: tokenizer, sessions and limits. */
 export async function openEncoder(spec: ModelSpec, options: EncoderOptions): Promise<Encoder> {
   const { signal, report, open, mostTokens } = options
-  const loader = createWeightLoader(spec, {
-    onNotStored: (file, error) =>
-      report({
-        type: 'status',
-        status: 'loading',
-        message: `'${file}' could not be kept on this device: ${error.message}`,
-        modelId: spec.id,
-      }),
-  })
+  const loader = openModelFiles(spec, report)
   const { device, shaderF16 } = await chooseDevice(spec, 'wasm')
   const config = await readJson(loader, 'config.json', signal)
   const build = await findBuild({ spec, kind: 'embedding', loader, config, device, shaderF16, signal })
@@ -73,11 +63,4 @@ export async function openEncoder(spec: ModelSpec, options: EncoderOptions): Pro
   const limits = [spec.maxTokens, tokenizer.model_max_length, Number(config.max_position_embeddings)]
   const known = limits.filter((limit) => limit !== undefined && limit > 0 && limit < 1e6) as number[]
   return { library, device, model, tokenizer, maxTokens: Math.min(...known, mostTokens), meter }
-}
-
-/** What the load of an encoder failed with. A kept file that cannot be read would fail for ever: the next try fetches it again. */
-export async function repairEncoder(spec: ModelSpec, error: unknown): Promise<AlcoveError> {
-  const failure = translateEngineError(error, 'model-load-failed', `loading '${spec.id}' failed`)
-  if (isFileBroken(failure)) await createWeightLoader(spec).repair()
-  return failure
 }

@@ -1,13 +1,14 @@
 import type { AlcoveErrorCode } from '../../protocol/error.js'
 import type { StatusPart } from '../../protocol/stream-part.js'
 import type { ModelSpec } from '../engine.js'
-import { isFileBroken, translateEngineError } from '../engine-errors.js'
+import { translateEngineError } from '../engine-errors.js'
 import { type Constrainer, createConstrainer } from '../grammar/constraint.js'
 import { createLoadMeter, type LoadMeter } from '../weights/load-meter.js'
-import { createWeightLoader, type WeightLoader } from '../weights/weights.js'
+import type { WeightLoader } from '../weights/weights.js'
 import { findBuild } from './build.js'
 import { createDecoder } from './decoder.js'
 import type { Writer } from './generate.js'
+import { openModelFiles, repairModelFiles } from './model-files.js'
 import { createTokenTexts, createVocabulary, type TokenTexts } from './prompt.js'
 import {
   chooseDevice,
@@ -53,17 +54,12 @@ export async function openModel(
   report: (status: StatusPart) => void,
 ): Promise<Loaded> {
   const say = (message: string) => report({ type: 'status', status: 'loading', message, modelId: spec.id })
-  const loader = createWeightLoader(spec, {
-    onNotStored: (file, error) => say(`'${file}' could not be kept on this device: ${error.message}`),
-  })
+  const loader = openModelFiles(spec, report)
   const opening = { spec, loader, signal, report }
   try {
     return await openOnBestDevice(opening, say)
   } catch (error) {
-    const failure = translateEngineError(error, 'model-load-failed', `loading '${spec.id}' failed`)
-    // A kept file that cannot be read would fail for ever: the next try fetches the files again.
-    if (isFileBroken(failure)) await loader.repair()
-    throw failure
+    throw await repairModelFiles(spec, error)
   }
 }
 

@@ -7,7 +7,8 @@ import { createLoadOnce } from '../../runtime/load-once.js'
 import type { ModelSpec, RerankEngine } from '../engine.js'
 import { translateEngineError } from '../engine-errors.js'
 import { nextMacrotask } from './macrotask.js'
-import { type Encoder, openEncoder, repairEncoder } from './open-encoder.js'
+import { repairModelFiles } from './model-files.js'
+import { type Encoder, openEncoder } from './open-encoder.js'
 import { throwFailure } from './runtime.js'
 
 /** Pairs in one run of the engine, which blocks its thread. */
@@ -81,7 +82,7 @@ class TransformersReranker implements Reranker {
       await runPairs(loaded, 'a', ['b'])
       return loaded
     } catch (error) {
-      throw await repairEncoder(this.#spec, error)
+      throw await repairModelFiles(this.#spec, error)
     }
   }
 }

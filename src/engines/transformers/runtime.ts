@@ -4,6 +4,7 @@ import { abortable } from '../../runtime/abort.js'
 import { type DeviceProfile, probeDevice } from '../choice/device.js'
 import type { ModelSpec } from '../engine.js'
 import { translateEngineError } from '../engine-errors.js'
+import { threadCount } from '../threads.js'
 import type { LoadMeter } from '../weights/load-meter.js'
 import type { WeightLoader } from '../weights/weights.js'
 
@@ -98,12 +99,9 @@ async function importLibrary(): Promise<TransformersLibrary> {
   env.logLevel = loaded.LogLevel.NONE
   env.fetch = async (input) => routeFile(String(input))
   const { wasm } = env.backends.onnx
-  if (wasm) wasm.numThreads = globalThis.crossOriginIsolated === true ? threadCount() : 1
+  if (wasm) wasm.numThreads = threadCount()
   return loaded
 }
-
-/** Half the cores, at most 4: more threads than free cores are slower than one. */
-const threadCount = () => Math.max(1, Math.min(4, Math.floor((globalThis.navigator?.hardwareConcurrency ?? 2) / 2)))
 
 async function routeFile(url: string): Promise<Response> {
   const [, route = '', file = ''] = /^([^/]+)\/(.+)$/.exec(url.slice(FILES_ROOT.length)) ?? []

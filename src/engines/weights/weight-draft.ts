@@ -1,6 +1,6 @@
 import { AlcoveError, isAlcoveError } from '../../protocol/error.js'
 import { throwIfAborted } from '../../runtime/abort.js'
-import { sha256Hex } from '../../text/hash.js'
+import { sha256Hex, toHex } from '../../text/hash.js'
 import type { FileFacts } from '../engine.js'
 import {
   type FileHead,
@@ -229,7 +229,7 @@ export async function hashFile(
     throwIfAborted(signal)
     hash.update(new Uint8Array(await file.slice(at, at + HASH_STEP_BYTES).arrayBuffer()))
   }
-  return Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(hash.digest())
 }
 
 async function createHash(algorithm: 'sha256' | 'md5') {

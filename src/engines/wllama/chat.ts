@@ -4,6 +4,7 @@ import { toErrorInfo } from '../../rpc/error-wire.js'
 import { throwIfAborted } from '../../runtime/abort.js'
 import { type ChatEngine, type InspectOptions, type ModelInspection, type ModelSpec, parseModelId } from '../engine.js'
 import { createSessionModel, type ModelSession, type OpenContext } from '../session-model.js'
+import { threadCount } from '../threads.js'
 import { createLoadMeter } from '../weights/load-meter.js'
 import { createWeightLoader, type WeightLoader } from '../weights/weights.js'
 import { isFileBroken, loadError } from './errors.js'
@@ -31,7 +32,6 @@ const BATCH_TOKENS = 64
 const MAX_CACHE_BYTES = 256 * 2 ** 20
 /** llama.cpp's cache of a model whose header does not tell, in bytes a token. */
 const USUAL_CACHE_BYTES = 64 * 2 ** 10
-const MAX_THREADS = 4
 
 /**
  * GGUF models on WebAssembly (llama.cpp through wllama), on the CPU only. `countTokens` of a loaded model is exact, or 1 too many where
@@ -170,9 +170,6 @@ export function chooseContext(spec: ModelSpec, facts: GgufFacts | undefined): nu
   const usual = cacheBytes <= MAX_CACHE_BYTES && memory >= 4 ? LARGE_CONTEXT : SMALL_CONTEXT
   return Math.min(spec.contextTokens ?? usual, facts?.contextTokens ?? Number.POSITIVE_INFINITY)
 }
-
-const threadCount = () =>
-  globalThis.crossOriginIsolated ? Math.max(1, Math.min(MAX_THREADS, Math.floor(navigator.hardwareConcurrency / 2))) : 1
 
 async function start(
   spec: ModelSpec,
